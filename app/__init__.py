@@ -1,0 +1,1 @@
+"""The appliance: a price and a watch on whales, from the operator's own node."""

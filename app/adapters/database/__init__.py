@@ -1,0 +1,1 @@
+"""The database: tables, and the ports that are answered from them."""

@@ -1,0 +1,1 @@
+"""Settings: one declaration, and what is rendered from it."""

@@ -1,0 +1,1 @@
+"""The on-chain estimate of the price."""

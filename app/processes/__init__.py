@@ -1,0 +1,1 @@
+"""Composition roots: one module a systemd unit, of the same name."""
