@@ -58,7 +58,7 @@ def listing(kind: Kind[T]) -> Kind[tuple[T, ...]]:
     def parse(text: str) -> tuple[T, ...]:
         return tuple(kind.read(part.strip()) for part in text.split(",") if part.strip())
 
-    return Kind(parse, f"a comma-separated list, each {kind.expects}", empty=())
+    return Kind(parse, f"a comma-separated list, each {kind.expects}", "list", ())
 
 
 def text(min_bytes: int = 1) -> Kind[str]:
