@@ -1,0 +1,87 @@
+"""The mempool backend's exchange rate, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from app.adapters.mempool import MempoolExchangeRate
+from app.services.exchange_rate import Quote, RateUnavailableError
+
+
+class Backend(ThreadingHTTPServer):
+    """Answers `/api/v1/prices` with whatever a test puts there."""
+
+    status = 200
+    body = b""
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Backend
+
+    def do_GET(self) -> None:
+        found = self.path == "/api/v1/prices"
+        self.send_response(self.server.status if found else 404)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.send_header("Location", "http://127.0.0.1:9/elsewhere")
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name for it
+        pass
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    with Backend(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def rate_of(backend: Backend) -> MempoolExchangeRate:
+    return MempoolExchangeRate(f"http://127.0.0.1:{backend.server_port}")
+
+
+def test_a_quote_carries_its_own_time(backend: Backend) -> None:
+    backend.body = json.dumps({"time": 1_718_445_600, "USD": 66_123, "EUR": 61_500}).encode()
+    assert rate_of(backend).quote() == Quote(66_123.0, datetime(2024, 6, 15, 10, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"time": 1718445600, "USD": -1}', "no exchange rate yet"),
+        (b'{"time": 0, "USD": 66000}', "no exchange rate yet"),
+        (b'{"time": 1718445600, "USD": 0}', "quotes 0"),
+        (b'{"time": 1718445600, "USD": -5}', "quotes -5"),
+        (b'{"time": 99999999999999999, "USD": 66000}', "impossible time"),
+        (b'{"time": 1718445600}', "did not answer with prices"),
+        (b'{"time": 1718445600, "USD": "66000"}', "did not answer with prices"),
+        (b"<html>", "did not answer with prices"),
+        (b"", "did not answer with prices"),
+    ],
+)
+def test_what_is_no_rate_is_never_one(backend: Backend, body: bytes, reason: str) -> None:
+    backend.body = body
+    with pytest.raises(RateUnavailableError, match=reason):
+        rate_of(backend).quote()
+
+
+@pytest.mark.parametrize("status", [404, 503, 302])
+def test_any_other_status_says_so_and_no_redirect_is_followed(backend: Backend, status: int) -> None:
+    backend.status = status
+    with pytest.raises(RateUnavailableError, match=f"answered {status}"):
+        rate_of(backend).quote()
+
+
+def test_a_backend_that_is_away_is_unavailable(backend: Backend) -> None:
+    port = backend.server_port
+    backend.server_close()
+    with pytest.raises(RateUnavailableError, match="cannot be reached"):
+        MempoolExchangeRate(f"http://127.0.0.1:{port}").quote()
