@@ -1,0 +1,65 @@
+"""The event log, kept in the table `events`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, insert, select, text
+
+from app.adapters.database.tables import EventLogIdentityRow, EventRow
+from app.services.event_log import Event
+from app.services.storage import SchemaMismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from app.adapters.database.engine import Database
+
+# Any number that nothing else in the database locks.
+_APPEND_LOCK = 0x7574786F
+
+
+def append(connection: Connection, event_type: str, payload: dict[str, Any], now: datetime) -> int:
+    """Append an event to the log in the transaction of `connection`, and return its id.
+
+    On PostgreSQL others cannot append until that transaction ends, so that ids are in commit order: write the rows
+    first, then append, then end it.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _APPEND_LOCK})
+    statement = insert(EventRow).values(type=event_type, payload=payload, created_at=now).returning(EventRow.id)
+    return connection.execute(statement).scalar_one()
+
+
+class DatabaseEventLog:
+    """Answers `app.services.event_log.EventLog`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def identity(self) -> str:
+        """Return the log's identity; a restored log has a new one, and clients must resynchronise."""
+        with self._database.reading() as connection:
+            identity = connection.execute(select(EventLogIdentityRow.identity)).scalar()
+        if identity is None:
+            raise SchemaMismatchError("event_log_identity has lost its row; restore the database from a backup")
+        return identity
+
+    def last_id(self) -> int:
+        """Return the id of the newest entry, 0 in an empty log."""
+        with self._database.reading() as connection:
+            return connection.execute(select(func.max(EventRow.id))).scalar() or 0
+
+    def after(self, event_id: int, limit: int) -> Sequence[Event]:
+        """Return up to `limit` entries with ids above `event_id`, oldest first."""
+        statement = (
+            select(EventRow.id, EventRow.type, EventRow.created_at, EventRow.payload)
+            .where(EventRow.id > event_id)
+            .order_by(EventRow.id)
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return [Event(*row) for row in connection.execute(statement)]

@@ -1,0 +1,166 @@
+"""The history of prices, kept in the table `price_comparisons`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Row, Select, func, not_, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.adapters.database.clock_time import epoch_seconds, from_epoch_seconds
+from app.adapters.database.events import append
+from app.adapters.database.tables import PriceRow
+from app.domain.price.comparison import PriceComparison
+from app.services.price_history import DifferenceSummary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from app.adapters.database.engine import Database
+    from app.services.price_history import Bucket
+
+_BUCKET_SECONDS = {"hour": 3600, "day": 86400}
+_FIELDS = tuple(PriceComparison.__dataclass_fields__)
+_COLUMNS = [getattr(PriceRow, name) for name in _FIELDS]
+
+
+class DatabasePriceHistory:
+    """Answers `app.services.price_history.PriceHistory`; `ring` is called after each commit and must not raise."""
+
+    def __init__(self, database: Database, ring: Callable[[], None]) -> None:
+        self._database = database
+        self._ring = ring
+
+    def record(self, comparison: PriceComparison, now: datetime) -> int:
+        """Keep `comparison` and append its event, in one transaction; return the event's id.
+
+        A second run in one slot replaces the row, except that an invalid one never replaces a valid one:
+        then nothing changes and 0 is returned.
+        """
+        with self._database.writing() as connection:
+            if not _keep(connection, comparison, now):
+                return 0
+            event_id = append(connection, "price_update", _payload(comparison), now)
+        self._ring()
+        return event_id
+
+    def newest(self) -> PriceComparison | None:
+        """Return the newest row, valid or not; of several sources in one slot the live one."""
+        statement = select(*_COLUMNS).order_by(PriceRow.timestamp.desc(), PriceRow.source.desc()).limit(1)
+        with self._database.reading() as connection:
+            row = connection.execute(statement).first()
+        return None if row is None else _comparison(row)
+
+    def between(self, start: datetime, end: datetime, bucket: Bucket) -> Sequence[PriceComparison]:
+        """Return rows with start <= timestamp < end, oldest first.
+
+        With a bucket of an hour or a day each row is the mean of the valid rows of that bucket, stamped with
+        the bucket's start (UTC); its height is the highest, and it has no single block to name.
+        """
+        within = (PriceRow.timestamp >= start, PriceRow.timestamp < end)
+        if bucket == "raw":
+            raw = select(*_COLUMNS).where(*within).order_by(PriceRow.timestamp, PriceRow.source)
+            with self._database.reading() as connection:
+                return [_comparison(row) for row in connection.execute(raw)]
+        with self._database.reading() as connection:
+            means = connection.execute(_means(_BUCKET_SECONDS[bucket], *within))
+            return [
+                PriceComparison(timestamp=from_epoch_seconds(epoch), is_valid=True, **_named(row))
+                for epoch, *row in means
+            ]
+
+    def differences(self, start: datetime, end: datetime) -> DifferenceSummary:
+        """Summarise the differences of the rows with start <= timestamp < end."""
+        within = (PriceRow.timestamp >= start, PriceRow.timestamp < end)
+        compared: tuple[ColumnElement[bool], ...] = (
+            *within,
+            PriceRow.is_valid.is_(True),
+            PriceRow.difference.is_not(None),
+        )
+        counts = select(func.count(), func.count().filter(PriceRow.is_valid)).select_from(PriceRow).where(*within)
+        figures = select(
+            func.avg(PriceRow.difference), func.min(PriceRow.difference), func.max(PriceRow.difference), func.count()
+        ).where(*compared)
+        with self._database.reading() as connection:
+            count, valid_count = connection.execute(counts).one()
+            mean, lowest, highest, compared_count = connection.execute(figures).one()
+            median = connection.execute(_median(*compared)).scalar()
+        return DifferenceSummary(mean, median, lowest, highest, count, valid_count, compared_count)
+
+
+def _keep(connection: Connection, comparison: PriceComparison, now: datetime) -> bool:
+    """Insert or replace the row of the slot, in one statement so that two runs cannot come between each other."""
+    values = {name: getattr(comparison, name) for name in _FIELDS}
+    values |= {
+        "difference": comparison.difference,
+        "difference_percent": comparison.difference_percent,
+        "created_at": now,
+    }
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(PriceRow).values(values)
+    kept = statement.on_conflict_do_update(
+        index_elements=[PriceRow.timestamp, PriceRow.source],
+        set_={name: statement.excluded[name] for name in values},
+        where=or_(not_(PriceRow.is_valid), statement.excluded["is_valid"]),
+    ).returning(PriceRow.id)
+    return connection.execute(kept).first() is not None
+
+
+def _payload(comparison: PriceComparison) -> dict[str, Any]:
+    return {
+        "timestamp": comparison.timestamp.isoformat(),
+        "utxoracle_price": comparison.utxoracle_price,
+        "exchange_price": comparison.exchange_price,
+        "difference": comparison.difference,
+        "difference_percent": comparison.difference_percent,
+        "confidence": comparison.confidence,
+        "block_height": comparison.block_height,
+        "is_valid": comparison.is_valid,
+        "invalid_reason": comparison.invalid_reason,
+    }
+
+
+def _comparison(row: Row[Any]) -> PriceComparison:
+    return PriceComparison(**dict(zip(_FIELDS, row, strict=True)))
+
+
+_MEAN_NAMES = ("utxoracle_price", "exchange_price", "confidence", "block_height", "source")
+
+
+def _named(row: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(_MEAN_NAMES, row, strict=True))
+
+
+def _means(seconds: int, *within: ColumnElement[bool]) -> Select[Any]:
+    bucket = (epoch_seconds(PriceRow.timestamp) // seconds * seconds).label("bucket")
+    return (
+        select(
+            bucket,
+            func.avg(PriceRow.utxoracle_price),
+            func.avg(PriceRow.exchange_price),
+            func.avg(PriceRow.confidence),
+            func.max(PriceRow.block_height),
+            func.max(PriceRow.source),
+        )
+        .where(*within, PriceRow.is_valid)
+        .group_by(bucket)
+        .order_by(bucket)
+    )
+
+
+def _median(*compared: ColumnElement[bool]) -> Select[Any]:
+    """Return the mean of the middle one or two; SQLite has no percentiles."""
+    ranked = (
+        select(
+            PriceRow.difference.label("difference"),
+            func.row_number().over(order_by=PriceRow.difference).label("rank"),
+            func.count().over().label("total"),
+        )
+        .where(*compared)
+        .subquery()
+    )
+    middle = ranked.c.rank.in_([(ranked.c.total + 1) // 2, (ranked.c.total + 2) // 2])
+    return select(func.avg(ranked.c.difference)).where(middle)

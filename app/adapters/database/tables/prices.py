@@ -1,0 +1,58 @@
+"""Comparisons of the on-chain estimate with the exchange rate; prices are USD per BTC."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.adapters.database.base import Base, not_negative, one_of, share
+
+# Also keeps out infinity and, on PostgreSQL, the NaN that sorts above it.
+_ABSURD = "1000000000000000"
+
+
+def _price(column: str) -> CheckConstraint:
+    return CheckConstraint(f"{column} > 0 AND {column} < {_ABSURD}", name=f"{column}_positive")
+
+
+class PriceRow(Base):
+    """One slot of 10 minutes from one source."""
+
+    __tablename__ = "price_comparisons"
+    __table_args__ = (
+        # Serves every query by time as well.
+        UniqueConstraint("timestamp", "source"),
+        one_of("source", "live", "backfill", "import"),
+        _price("utxoracle_price"),
+        _price("exchange_price"),
+        share("confidence"),
+        not_negative("block_height"),
+        not_negative("block_count"),
+        not_negative("output_count"),
+        CheckConstraint(
+            "(difference IS NULL) = (utxoracle_price IS NULL OR exchange_price IS NULL)", name="difference_of_both"
+        ),
+        CheckConstraint("(difference IS NULL) = (difference_percent IS NULL)", name="difference_percent_too"),
+        CheckConstraint("is_valid = (invalid_reason IS NULL)", name="invalid_with_reason"),
+        CheckConstraint("NOT is_valid OR utxoracle_price IS NOT NULL", name="valid_with_price"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    timestamp: Mapped[datetime]
+    source: Mapped[str]
+    utxoracle_price: Mapped[float | None]
+    exchange_price: Mapped[float | None]
+    difference: Mapped[float | None]
+    difference_percent: Mapped[float | None]
+    confidence: Mapped[float | None]
+    block_height: Mapped[int | None]
+    block_hash: Mapped[str | None]
+    block_count: Mapped[int | None]
+    output_count: Mapped[int | None]
+    block_source: Mapped[str | None]
+    exchange_time: Mapped[datetime | None]
+    is_valid: Mapped[bool]
+    invalid_reason: Mapped[str | None]
+    created_at: Mapped[datetime]
