@@ -1,0 +1,165 @@
+"""Look at the host's system, room and ports, change nothing, and print every problem with what to do about it.
+
+Ansible feeds this file to the host's python3 and appends the call of `main`; it therefore uses the standard library
+only, and no syntax newer than Python 3.8, so that an old host is told so instead of failing on the way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+import re
+import shutil
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TESTED = {("debian", "12"), ("debian", "13")}
+UNTESTED = {("ubuntu", "24.04")}
+PYTHON = (3, 11)
+LISTENING = "0A"
+MEBIBYTE = 1 << 20
+
+
+class Findings:
+    """What is wrong (stops the deploy) and what the operator should know (does not)."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.notes: list[str] = []
+
+    def print_as_json(self) -> None:
+        """Print both lists."""
+        sys.stdout.write(json.dumps({"problems": self.problems, "notes": self.notes}))
+
+
+def main(text: str) -> None:
+    """Print the findings for `text`, the JSON of what is wanted of the host."""
+    asked = json.loads(text)
+    findings = Findings()
+    check_system(findings, os_release(), sys.version_info[:2])
+    check_disk(findings, asked["disk_paths"], asked["disk_min_mb"])
+    check_ports(findings, asked["ports"], asked["prefix"])
+    findings.print_as_json()
+
+
+def os_release(path: str = "/etc/os-release") -> dict[str, str]:
+    """Return the fields of os-release; empty without the file."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    pairs = (line.split("=", 1) for line in lines if "=" in line)
+    return {key: value.strip("\"'") for key, value in pairs}
+
+
+def check_system(findings: Findings, release: dict[str, str], python: tuple[int, ...]) -> None:
+    """Only what is tested, or known to be the same code, may go on."""
+    system = (release.get("ID", "unknown"), release.get("VERSION_ID", ""))
+    name = release.get("PRETTY_NAME", "{} {}".format(*system))
+    if system in UNTESTED:
+        findings.notes.append(f"{name} is not tested; Debian 12 and 13 are. It goes on by the same code.")
+    elif system not in TESTED:
+        findings.problems.append(f"this host runs {name}; use Debian 12 or 13, or Ubuntu 24.04 at your own risk")
+    if python < PYTHON:
+        wanted = ".".join(map(str, PYTHON))
+        findings.problems.append(
+            f"python3 is {platform.python_version()}; the appliance needs {wanted} or newer, as Debian 12 has"
+        )
+
+
+def check_disk(findings: Findings, paths: list[str], least_mb: int) -> None:
+    """Every path, or the nearest parent that exists, has room."""
+    seen = set()
+    for path in map(Path, paths):
+        existing = next(each for each in (path, *path.parents) if each.exists())
+        device = existing.stat().st_dev
+        free_mb = shutil.disk_usage(existing).free // MEBIBYTE
+        if device not in seen and free_mb < least_mb:
+            findings.problems.append(
+                f"{path} has {free_mb} MB free and needs {least_mb}; make room, or lower preflight_disk_min_mb"
+            )
+        seen.add(device)
+
+
+def check_ports(findings: Findings, ports: list[dict[str, Any]], prefix: str) -> None:
+    """No port that we want is held by somebody else.
+
+    Args:
+        findings: Where to report.
+        ports: One {name, host, port} for each; `name` is the variable that changes it.
+        prefix: Of our units' names; what runs in them may hold our ports.
+    """
+    listeners = list(listening())
+    owners = owners_of({inode for _, _, inode in listeners})
+    for wanted in ports:
+        for address, port, inode in listeners:
+            if port != wanted["port"] or not overlap(address, wanted["host"]):
+                continue
+            owner = owners.get(inode, "another program")
+            if not is_ours(owner, port, prefix):
+                findings.problems.append(
+                    f"port {port} on {address} is taken by {owner}; stop that, or set {wanted['name']} to a free port"
+                )
+                break
+
+
+def listening(tables: tuple[str, ...] = ("/proc/net/tcp", "/proc/net/tcp6")) -> Iterator[tuple[str, int, str]]:
+    """Yield address, port and inode of every listening TCP socket."""
+    for table in tables:
+        with contextlib.suppress(OSError), Path(table).open(encoding="ascii") as lines:
+            next(lines)
+            for line in lines:
+                fields = line.split()
+                if fields[3] == LISTENING:
+                    address, port = fields[1].split(":")
+                    yield address_of(address), int(port, 16), fields[9]
+
+
+def address_of(text: str) -> str:
+    """Return the address that /proc/net/tcp writes as 32-bit words in the machine's byte order."""
+    words = [int(text[start : start + 8], 16).to_bytes(4, sys.byteorder) for start in range(0, len(text), 8)]
+    packed = b"".join(words)
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)  # noqa: PLR2004 - IPv4
+
+
+def overlap(one: str, other: str) -> bool:
+    """Return whether two sockets on one port get in each other's way."""
+    everywhere = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
+    return one == other or one in everywhere or other in everywhere
+
+
+def owners_of(inodes: set[str]) -> dict[str, str]:
+    """Return who holds each socket: the unit it runs in, else the program's name."""
+    owners = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            for descriptor in (process / "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    found = re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink()))
+                    if found and found.group(1) in inodes:
+                        owners[found.group(1)] = unit_or_program(process)
+    return owners
+
+
+def unit_or_program(process: Path) -> str:
+    """Return the systemd unit of `process`, a directory of /proc, or its program's name."""
+    unit = re.search(r"/([^/]+\.service)(/|$)", (process / "cgroup").read_text(encoding="utf-8"), re.MULTILINE)
+    return unit.group(1) if unit else (process / "comm").read_text(encoding="utf-8").strip()
+
+
+def is_ours(owner: str, port: int, prefix: str, nginx: Path = Path("/etc/nginx")) -> bool:
+    """Return whether `owner` holds `port` for us: one of our units, or nginx by our own site."""
+    if owner.startswith(prefix + "-"):
+        return True
+    if owner not in {"nginx.service", "nginx"}:
+        return False
+    sites = [file for file in nginx.glob("*/*") if prefix in file.name and file.is_file()]
+    return any(
+        re.search(rf"^\s*listen\s.*\b{port}\b", file.read_text(encoding="utf-8"), re.MULTILINE) for file in sites
+    )

@@ -1,0 +1,177 @@
+"""Check units, timers, sandboxes and the release of a deployed host.
+
+Part of the acceptance test, as root. Ansible feeds this file to the host's python3 and appends the call of `main`; it
+therefore uses the standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SYSTEMD = Path("/etc/systemd/system")
+Check = dict[str, Any]
+
+
+def main(text: str) -> None:
+    """Print {"failures", "remarks", "count"} for `text`, the JSON of what to check."""
+    asked = json.loads(text)
+    checks = patiently(partial(every_check, asked), asked["patience_seconds"])
+    failures = [f"verify: {check['name']}: {check['message']}" for check in checks if not check["ok"]]
+    remarks = [f"{check['name']}: {check['message']}" for check in checks if check["ok"] and check["message"]]
+    sys.stdout.write(json.dumps({"failures": failures, "remarks": remarks, "count": len(checks)}))
+
+
+def patiently(look: Callable[[], list[Check]], patience_seconds: float) -> list[Check]:
+    """Return what `look` finds: without a failure, or at the end of patience, since a service may need a moment."""
+    end = time.monotonic() + patience_seconds
+    while True:
+        checks = look()
+        if all(check["ok"] for check in checks) or time.monotonic() >= end:
+            return checks
+        time.sleep(1)
+
+
+def verdict(name: str, *problems: str) -> Check:
+    """Return a check that failed if there is any problem to name, each saying what is wrong and what to do."""
+    message = " and ".join(filter(None, problems))
+    return {"name": name, "ok": not message, "message": message}
+
+
+def every_check(asked: dict[str, Any]) -> list[Check]:
+    """Return all checks, made side by side, since each waits for systemd."""
+    home, services, jobs, timers = Path(asked["home"]), asked["services"], asked["jobs"], asked["timers"]
+    makers: list[Callable[[], Check]] = [
+        *(partial(service, unit, home) for unit in services),
+        *(partial(job, unit) for unit in jobs),
+        *(partial(timer, unit) for unit in timers),
+        *(partial(sandbox, unit, asked["sandbox_lines"], asked["exposure_max"]) for unit in [*services, *jobs]),
+        partial(unit_files, [*services, *jobs, *timers]),
+        partial(release, home),
+    ]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return [made.result() for made in [pool.submit(maker) for maker in makers]]
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """Return the finished process of `command`."""
+    environ = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": ""}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environ, check=False)  # noqa: S603
+
+
+def properties(unit: str, *names: str) -> dict[str, str]:
+    """Return properties of `unit` by name."""
+    lines = run("systemctl", "show", "--property", ",".join(names), unit).stdout.splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def service(unit: str, home: Path) -> Check:
+    """A long-running service is enabled, up, as its files say, and from the current release."""
+    found = properties(unit, "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "MainPID", "LoadState")
+    if found.get("LoadState") != "loaded":
+        return verdict(f"unit {unit}", f"is {found.get('LoadState')}; deploy again")
+    problems = []
+    if found["ActiveState"] != "active":
+        problems.append(f"is {found['ActiveState']} ({found['SubState']}); see `journalctl -u {unit}`, then start it")
+    if found["UnitFileState"] != "enabled":
+        problems.append(f"is {found['UnitFileState']}, so a reboot would not bring it up; `systemctl enable {unit}`")
+    if found["NeedDaemonReload"] == "yes":
+        problems.append("was changed on disk since systemd read it; `systemctl daemon-reload` and restart it")
+    with contextlib.suppress(OSError):
+        directory, current = Path(f"/proc/{found['MainPID']}/cwd").readlink(), (home / "current").resolve()
+        if directory != current:
+            problems.append(f"runs from {directory} and not from {current}; restart it")
+    return verdict(f"unit {unit}", *problems)
+
+
+def job(unit: str) -> Check:
+    """A job's last run went well."""
+    found = properties(unit, "LoadState", "Result", "ExecMainStatus", "NeedDaemonReload")
+    if found.get("LoadState") != "loaded":
+        return verdict(f"unit {unit}", f"is {found.get('LoadState')}; deploy again")
+    problems = []
+    if found["Result"] != "success":
+        problems.append(
+            f"ended its last run with {found['Result']} ({found['ExecMainStatus']}); see `journalctl -u {unit}`"
+        )
+    if found["NeedDaemonReload"] == "yes":
+        problems.append("was changed on disk since systemd read it; `systemctl daemon-reload`")
+    return verdict(f"unit {unit}", *problems)
+
+
+def timer(unit: str) -> Check:
+    """A timer is enabled, waiting, and knows when it fires next."""
+    found = properties(
+        unit,
+        "LoadState",
+        "ActiveState",
+        "UnitFileState",
+        "NextElapseUSecRealtime",
+        "NextElapseUSecMonotonic",
+        "SubState",
+    )
+    if found.get("LoadState") != "loaded":
+        return verdict(f"timer {unit}", f"is {found.get('LoadState')}; deploy again")
+    problems = []
+    if found["ActiveState"] != "active":
+        problems.append(f"is {found['ActiveState']}; `systemctl start {unit}`")
+    elif found["SubState"] == "waiting" and not is_set(found):
+        problems.append(f"has no next run; see `systemctl list-timers {unit}`")
+    if found["UnitFileState"] != "enabled":
+        problems.append(f"is {found['UnitFileState']}, so a reboot would not bring it up; `systemctl enable {unit}`")
+    return verdict(f"timer {unit}", *problems)
+
+
+def is_set(found: dict[str, str]) -> bool:
+    """Return whether either clock has a next run."""
+    times = (found.get("NextElapseUSecRealtime", ""), found.get("NextElapseUSecMonotonic", ""))
+    return any(value not in {"", "0", "infinity"} for value in times)
+
+
+def sandbox(unit: str, expected: list[str], exposure_max: float) -> Check:
+    """A service's exposure is low, and its file has every line of the shared sandbox."""
+    name, file = f"sandbox {unit}", SYSTEMD / unit
+    if not file.exists():
+        return verdict(name, f"{file} is missing; deploy again")
+    lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    missing = [line for line in expected if line not in lines]
+    problems = [f"{file} lacks {', '.join(missing)}; deploy again"] if missing else []
+    analysed = run("systemd-analyze", "security", "--no-pager", unit)
+    score = re.search(r"Overall exposure level for \S+: ([\d.]+)", analysed.stdout)
+    if score is None:
+        problems.append(f"systemd-analyze does not score it ({analysed.stderr.strip()[:200]}); see the unit's file")
+    elif float(score.group(1)) > exposure_max:
+        where = properties(unit, "DropInPaths").get("DropInPaths") or str(file)
+        problems.append(f"its exposure is {score.group(1)}, above {exposure_max}; look at {where}, or deploy again")
+    return verdict(name, *problems)
+
+
+def unit_files(units: list[str]) -> Check:
+    """Systemd has nothing to say about our unit files."""
+    files = [str(SYSTEMD / unit) for unit in units if (SYSTEMD / unit).exists()]
+    said = run("systemd-analyze", "verify", *files).stderr.splitlines() if files else []
+    # It also talks about units of others that ours happen to pull in.
+    about_ours = [line for line in said if any(unit in line for unit in units)]
+    return verdict("unit files", *(f"{line}; deploy again" for line in about_ours))
+
+
+def release(home: Path) -> Check:
+    """The link `current` leads to a whole release."""
+    link = home / "current"
+    if not link.is_symlink():
+        return verdict("release", f"{link} is not a link; deploy again")
+    target = link.resolve()
+    whole = target.parent == home.resolve() / "releases" and (target / "venv/bin/python").exists()
+    return verdict("release", "" if whole else f"{link} leads to {target}, which is no whole release; deploy again")
