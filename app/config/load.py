@@ -53,6 +53,11 @@ class Directories:
             run=Path(environ.get("RUNTIME_DIRECTORY", "/run/utxoracle")),
         )
 
+    @property
+    def doorbell(self) -> Path:
+        """Where those who follow the event log have their sockets."""
+        return self.run / "doorbell"
+
 
 def settings_file(environ: Mapping[str, str]) -> Path | None:
     """Return the `.env` file that applies: a named one, systemd's credential or the host's; None without any."""
