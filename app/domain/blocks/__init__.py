@@ -1,0 +1,1 @@
+"""Serialised blocks and transactions, and what can be proven from their bytes alone."""

@@ -1,0 +1,74 @@
+"""A whole block, proven against its own header."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from app.domain.blocks.header import HEADER_BYTES, Header, double_sha256, read_header
+from app.domain.blocks.malformed import MalformedBlockError
+from app.domain.blocks.transaction import INPUT_MIN_BYTES, OUTPUT_MIN_BYTES, Transaction, read_count, read_transaction
+
+# No block weighs more than 4,000,000 units, and a byte weighs at least one.
+MAX_BLOCK_BYTES = 4_000_000
+
+COINBASE_OUTPOINT = bytes(32) + b"\xff\xff\xff\xff"
+
+_TRANSACTION_MIN_BYTES = 4 + 1 + INPUT_MIN_BYTES + 1 + OUTPUT_MIN_BYTES + 4
+
+
+class Block(NamedTuple):
+    """A block whose transactions are those that its header commits to."""
+
+    header: Header
+    transactions: list[Transaction]
+
+
+def read_block(raw: bytes) -> Block:
+    """Read `raw`, a block as `getblock <hash> 0` and REST's `.bin` give it.
+
+    Raises:
+        MalformedBlockError: It is cut off, has bytes left over, or does not fit its merkle root. Nothing else is
+            raised, whatever the bytes.
+    """
+    if len(raw) > MAX_BLOCK_BYTES:
+        raise MalformedBlockError(f"a block has at most {MAX_BLOCK_BYTES} bytes, here are {len(raw)}")
+    header = read_header(raw)
+    try:
+        transactions, end = _read_transactions(raw)
+    except IndexError:
+        raise MalformedBlockError(f"the block is cut off after {len(raw)} bytes") from None
+    if end != len(raw):
+        raise MalformedBlockError(f"the block should have {end} bytes and has {len(raw)}")
+    if COINBASE_OUTPOINT not in transactions[0].outpoints:
+        raise MalformedBlockError("the first transaction is not a coinbase")
+    if merkle_root([transaction.txid_le for transaction in transactions]) != header.merkle_root_le:
+        raise MalformedBlockError(f"the transactions are not those that header {header.hash} commits to")
+    return Block(header, transactions)
+
+
+def merkle_root(hashes: list[bytes]) -> bytes:
+    """Return the root over `hashes`, at least one; all in the order in which they are hashed.
+
+    Raises:
+        MalformedBlockError: Two neighbours are equal: a list with repetitions can have the root of one without.
+    """
+    level = hashes
+    while len(level) > 1:
+        pairs = list(zip(level[::2], level[1::2], strict=False))
+        if any(left == right for left, right in pairs):
+            raise MalformedBlockError("transactions are repeated")
+        if len(level) % 2:
+            pairs.append((level[-1], level[-1]))
+        level = [double_sha256(left + right) for left, right in pairs]
+    return level[0]
+
+
+def _read_transactions(raw: bytes) -> tuple[list[Transaction], int]:
+    count, at = read_count(raw, HEADER_BYTES, _TRANSACTION_MIN_BYTES)
+    if not count:
+        raise MalformedBlockError("the block has no transactions")
+    transactions = []
+    for _ in range(count):
+        transaction, at = read_transaction(raw, at)
+        transactions.append(transaction)
+    return transactions, at
