@@ -179,8 +179,8 @@ def check_zmq(findings: Findings, url: str, credentials: str | None) -> None:
         published = {each["type"] for each in rpc(url, credentials or ":", "getzmqnotifications")}
     except RpcError as error:
         findings.problems.append(
-            f"bitcoind does not say what it publishes over ZMQ ({error}); allow getzmqnotifications in rpcwhitelist, or "
-            "set settings_zmq_rawtx_url and settings_zmq_sequence_url"
+            f"bitcoind does not say what it publishes over ZMQ ({error}); allow getzmqnotifications in rpcwhitelist, "
+            "or set settings_zmq_rawtx_url and settings_zmq_sequence_url"
         )
         return
     missing = [name for name in ("pubrawtx", "pubsequence") if name not in published]
