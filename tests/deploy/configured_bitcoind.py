@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -14,7 +11,7 @@ import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tests.deploy.program import CHECKOUT
+from tests.node.bitcoind import bitcoind_program, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,21 +47,14 @@ class Node:
                 return error.code, None
 
 
-def free_port() -> int:
-    """Return a port of loopback that nobody has."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 @contextmanager
 def configured_bitcoind(directory: Path, conf: str) -> Iterator[Node]:
     """Run bitcoind with `conf` and `[regtest]` lines for a port of its own, until the block is left."""
     port = free_port()
     file = directory / "bitcoin.conf"
     file.write_text(f"{conf}\n[regtest]\nrpcport={port}\n", encoding="utf-8")
-    program = os.environ.get("BITCOIND") or shutil.which("bitcoind") or str(CHECKOUT / ".make/bitcoind/bin/bitcoind")
     options = ["-regtest", "-listen=0", "-dnsseed=0", "-natpmp=0", "-printtoconsole=0"]
-    process = subprocess.Popen([program, f"-datadir={directory}", f"-conf={file}", *options])
+    process = subprocess.Popen([bitcoind_program(), f"-datadir={directory}", f"-conf={file}", *options])
     node = Node(f"http://127.0.0.1:{port}", directory / "regtest/.cookie")
     try:
         _wait(node, process)

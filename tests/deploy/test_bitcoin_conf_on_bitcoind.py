@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from tests.deploy.configured_bitcoind import configured_bitcoind, free_port
+from tests.deploy.configured_bitcoind import configured_bitcoind
 from tests.deploy.program import ROLES, program
+from tests.node.bitcoind import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.deploy.configured_bitcoind import configured_bitcoind, free_port
+from tests.deploy.configured_bitcoind import configured_bitcoind
 from tests.deploy.program import program
+from tests.node.bitcoind import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
