@@ -1,0 +1,68 @@
+"""Who may follow the alert stream, and for how long."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.services.tokens import TokenRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from typing import TypeVar
+
+    from app.services.accounts import Accounts, RevokedTokens
+    from app.services.tokens import Grant, TokenVerifier
+
+    Key = TypeVar("Key")
+
+STREAM_ROLES = frozenset({"viewer", "operator", "admin"})
+
+
+class RoleRefusedError(Exception):
+    """The token is sound, but its role is not one that may follow the stream."""
+
+
+class StreamAccess:
+    """Checks tokens and tickets on arrival, and whether their grants still hold."""
+
+    def __init__(self, verifier: TokenVerifier, accounts: Accounts, revoked: RevokedTokens) -> None:
+        self._verifier = verifier
+        self._accounts = accounts
+        self._revoked = revoked
+
+    def enter(self, *, token: str | None, ticket: str | None) -> Grant:
+        """Return what one of `token` and `ticket` allows.
+
+        Raises:
+            TokenRefusedError: It proves nothing, or its account may no longer sign in.
+            RoleRefusedError: Its role may not follow the stream.
+        """
+        if token:
+            grant = self._verifier.access(token)
+        elif ticket:
+            grant = self._verifier.ticket(ticket)
+        else:
+            raise TokenRefusedError("neither a token nor a ticket was given")
+        account = self._accounts.find(grant.username)
+        if account is None or not account.is_active:
+            raise TokenRefusedError("the account may not sign in")
+        if grant.role not in STREAM_ROLES:
+            raise RoleRefusedError(f"the role {grant.role!r} may not follow the stream")
+        return grant
+
+    def ended(self, grants: Sequence[tuple[Key, Grant]]) -> Collection[Key]:
+        """Return the keys of those grants that have been taken back, by token or by account.
+
+        As long as none has, this costs two queries, however many there are.
+        """
+        if not grants:
+            return []
+        active = {account.username for account in self._accounts.every() if account.is_active}
+        ended = [key for key, grant in grants if grant.username not in active]
+        if self._any_revoked(grants):
+            ended += [key for key, grant in grants if self._any_revoked([(key, grant)])]
+        return ended
+
+    def _any_revoked(self, grants: Sequence[tuple[Key, Grant]]) -> bool:
+        token_ids = {token_id for _, grant in grants for token_id in grant.token_ids}
+        return bool(token_ids) and self._revoked.is_revoked(*token_ids)

@@ -1,0 +1,108 @@
+"""All clients of the alert stream, and what is told to every one of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import gevent
+
+from app.web import stream_messages as messages
+
+if TYPE_CHECKING:
+    from app.services.event_log import Event, EventLog
+    from app.services.tokens import Grant
+    from app.web.close_codes import Close
+    from app.web.stream_connection import Connection
+
+
+class Hub:
+    """Takes the entries of `log` from its follower and sends each to all who subscribed.
+
+    Attributes:
+        log: The log itself, for those who have to catch up.
+        identity: Of the log.
+        position: Id of the newest entry that was published.
+        has_begun: Whether the log could be read yet, so that both are known.
+    """
+
+    def __init__(self, log: EventLog, heartbeat_seconds: float) -> None:
+        self.log = log
+        self.identity = ""
+        self.position = 0
+        self.has_begun = False
+        self._heartbeat_seconds = heartbeat_seconds
+        self._degraded_for: str | None = None
+        self._all: set[Connection] = set()
+        self._known: dict[Connection, Grant] = {}
+
+    def __len__(self) -> int:
+        """Return the number of connections, known or not yet."""
+        return len(self._all)
+
+    @property
+    def grants(self) -> list[tuple[Connection, Grant]]:
+        """Return each client that is known, with what lets it in."""
+        return list(self._known.items())
+
+    def enter(self, connection: Connection) -> None:
+        """Count a connection whose client is not known yet."""
+        self._all.add(connection)
+
+    def welcome(self, connection: Connection, grant: Grant) -> None:
+        """Greet a client that showed a token, for the first time or again."""
+        is_new = connection not in self._known
+        self._known[connection] = grant
+        connection.send(
+            messages.frame(
+                messages.Welcome(
+                    messages.PROTOCOL, self.identity, self.position, grant.expires_at, self._heartbeat_seconds
+                )
+            )
+        )
+        if is_new and self._degraded_for:
+            connection.send(self._degraded_frame(self._degraded_for))
+
+    def leave(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self._all.discard(connection)
+        self._known.pop(connection, None)
+
+    def close_all(self, code: Close, reason: str) -> None:
+        """Close every connection."""
+        for connection in list(self._all):
+            connection.close(code, reason)
+
+    def begin(self, identity: str, position: int) -> None:
+        """Take over the position in a log; in another one than before, every client must resynchronise."""
+        self.identity, self.position = identity, position
+        if self.has_begun:
+            for connection in list(self._known):
+                connection.subscription.restart()
+        self.has_begun = True
+
+    def publish(self, event: Event) -> None:
+        """Send an entry to every subscriber, and give way to the clients before the next one."""
+        self.position = event.id
+        if event.type in messages.STREAMED:
+            frame = messages.event_frame(event)
+            for connection in list(self._known):
+                connection.subscription.deliver(event.id, frame)
+        gevent.sleep(0)
+
+    def degraded(self, reason: str) -> None:
+        """Tell every client that events are late."""
+        self._degraded_for = reason
+        self._tell(self._degraded_frame(reason))
+
+    def recovered(self) -> None:
+        """Tell every client that events are no longer late."""
+        self._degraded_for = None
+        self._tell(messages.frame(messages.Connection(status="recovered")))
+
+    def _tell(self, frame: bytes) -> None:
+        for connection in list(self._known):
+            connection.send(frame)
+
+    @staticmethod
+    def _degraded_frame(reason: str) -> bytes:
+        return messages.frame(messages.Connection(status="degraded", reason=reason))

@@ -1,0 +1,130 @@
+"""Which events a client is due: those it missed, then each as it comes, none twice and none left out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+import gevent
+
+from app.services.storage import StorageError
+from app.web import stream_messages as messages
+from app.web.close_codes import Close
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.services.event_log import Event
+    from app.web.stream_hub import Hub
+    from app.web.stream_limits import StreamLimits
+    from app.web.stream_outbox import Outbox
+
+_BATCH = 200
+_RETRY_SECONDS = 1.0
+_STALL_SECONDS = 30.0
+
+
+class Subscription:
+    """Catches up by reading the log, and then takes what the hub delivers.
+
+    The hub's position is the border: entries up to it are read here until the cursor has come there, later ones are
+    delivered. Going over to delivery happens without giving way to the hub in between.
+    """
+
+    def __init__(self, hub: Hub, outbox: Outbox, limits: StreamLimits, close: Callable[[Close, str], None]) -> None:
+        self._hub = hub
+        self._outbox = outbox
+        self._limits = limits
+        self._close = close
+        self._cursor = 0
+        self._is_live = False
+        # Each wish of the client is a turn; a catching up of an earlier turn gives up.
+        self._turn = 0
+        self._is_wanted = False
+
+    def begin(self, wish: messages.Subscribe) -> None:
+        """Subscribe from now, or from after `last_event_id`; an earlier subscription ends."""
+        self.end()
+        self._is_wanted = True
+        self._outbox.send(messages.frame(messages.Connection(status="subscribed")))
+        if wish.log_identity not in {None, self._hub.identity}:
+            self.resync("log_replaced")
+            self._go_live()
+        elif wish.last_event_id is None:
+            self._go_live()
+        else:
+            self._cursor = wish.last_event_id
+            gevent.spawn(self._catch_up, self._turn)
+
+    def end(self) -> None:
+        """Deliver nothing further."""
+        self._turn += 1
+        self._is_wanted = self._is_live = False
+
+    def resync(self, reason: Literal["log_replaced", "unknown_event", "too_old"]) -> None:
+        """Tell the client that it has missed what cannot be sent again."""
+        self._outbox.send(messages.frame(messages.ResyncRequired(reason, self._hub.identity, self._hub.position)))
+
+    def restart(self) -> None:
+        """Go on in another log than before."""
+        self.resync("log_replaced")
+        if self._is_wanted:
+            self._go_live()
+
+    def deliver(self, event_id: int, frame: bytes) -> None:
+        """Send an event, unless the client is not due it."""
+        if self._is_live and event_id > self._cursor:
+            self._cursor = event_id
+            self._outbox.send(frame)
+
+    def _go_live(self) -> None:
+        """Go on after the hub's position, whatever came before it."""
+        self._turn += 1
+        self._cursor = self._hub.position
+        self._is_live = True
+
+    def _catch_up(self, turn: int) -> None:
+        since = datetime.now(UTC) - self._limits.replay_age
+        step = self._check_start
+        while self._turn == turn and not self._is_live:
+            try:
+                step(turn, since)
+                step = self._read_on
+            except StorageError:
+                gevent.sleep(_RETRY_SECONDS)
+
+    def _check_start(self, turn: int, since: datetime) -> None:
+        """Tell the client if it cannot be sent all that it missed."""
+        newest_id = self._hub.log.last_id()
+        around = self._hub.log.after(max(0, self._cursor - 1), 2)
+        if self._turn != turn:
+            return
+        if self._cursor > max(self._hub.position, newest_id):
+            self.resync("unknown_event")
+            self._go_live()
+            return
+        is_pruned = self._cursor > 0 and not any(event.id == self._cursor for event in around)
+        if is_pruned or any(event.id > self._cursor and event.created_at < since for event in around):
+            self.resync("too_old")
+
+    def _read_on(self, turn: int, since: datetime) -> None:
+        border = self._hub.position
+        batch = self._hub.log.after(self._cursor, _BATCH)
+        for event in batch:
+            if self._turn != turn:
+                return
+            if event.id > self._hub.position:
+                break
+            if event.created_at >= since and event.type in messages.STREAMED:
+                self._send_again(event)
+            self._cursor = event.id
+        # Nothing was published since the batch was read, so it ends where the hub goes on.
+        self._is_live = self._turn == turn and len(batch) < _BATCH and border == self._hub.position
+        if not self._is_live:
+            gevent.sleep(0)
+
+    def _send_again(self, event: Event) -> None:
+        if self._outbox.wait_for_room(_STALL_SECONDS):
+            self._outbox.send(messages.event_frame(event))
+        else:
+            self._close(Close.SLOW, "too slow; connect again with last_event_id")
