@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 
 from app.domain.price.centre import central_price_usd, near
 from app.domain.price.histogram import amount_shares
+from app.domain.price.not_enough_data import NotEnoughDataError
 from app.domain.price.points import price_points_usd
 from app.domain.price.rough_price import rough_price_usd
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+__all__ = ["NotEnoughDataError", "PriceEstimate", "estimate_price"]
 
 
 @dataclass(frozen=True, slots=True)

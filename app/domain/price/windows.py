@@ -27,11 +27,11 @@ class Window(NamedTuple):
     last: int
 
 
-class DayIncompleteError(Exception):
+class DayIncompleteError(NotEnoughDataError):
     """The chain does not reach far enough beyond the end of the day; the message names the day."""
 
 
-class ChainTooShortError(Exception):
+class ChainTooShortError(NotEnoughDataError):
     """The headers do not reach back to the beginning of the day; the message names the day."""
 
 
