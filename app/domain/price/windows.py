@@ -137,7 +137,8 @@ def _first_stamped_since(moment: int, tip: int, time_of: Callable[[int], int | N
         else:
             below = middle
     candidates = range(max(0, reached - _LOOKBACK_BLOCKS), reached + 1)
-    return next(height for height in candidates if (time_of(height) or -1) >= moment)
+    times = ((height, time_of(height)) for height in candidates)
+    return next(height for height, time in times if time is not None and time >= moment)
 
 
 def _published_first(midnight: int, settled: int, time: Callable[[int], int]) -> int:
