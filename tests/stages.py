@@ -56,7 +56,7 @@ STAGES = (
     Stage("types", (("mypy",),)),
     Stage("layers", (("lint-imports", "--no-logo"),)),
     Stage("unit", (pytest("tests/unit"),)),
-    Stage("services", (pytest("tests/services"),)),
+    Stage("services", (pytest("tests/services"),), ("postgresql",)),
     Stage("adapters", (pytest("tests/adapters", "tests/web", "tests/node"),), ("postgresql",)),
     Stage("migrations", (pytest("tests/migrations"),), ("postgresql",)),
     Stage("contract", (pytest("tests/contract"),)),

@@ -1,0 +1,123 @@
+"""One run of the integration: estimate, quote, compare, keep."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from app.domain.price.comparison import PriceComparison, slot_of
+from app.domain.price.not_enough_data import NotEnoughDataError
+from app.services.block_source import OnchainPriceError
+from app.services.exchange_rate import RateUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
+
+    from app.services.exchange_rate import ExchangeRate, Quote
+    from app.services.onchain_price import OnchainPrice
+    from app.services.price_history import PriceHistory
+
+# Fewer points near the price have locked onto half or double of it (price-method 11).
+MIN_POINTS_NEAR_PRICE = 500
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a figure must satisfy to count as a price."""
+
+    min_price_usd: float
+    max_price_usd: float
+    max_quote_age: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run left behind; `failure` is why the node gave no estimate, None when it was heard out."""
+
+    comparison: PriceComparison
+    event_id: int
+    failure: str | None
+
+
+class Estimator(Protocol):
+    """Returns the newest estimate; raises OnchainPriceError or NotEnoughDataError."""
+
+    def __call__(self) -> OnchainPrice:
+        """Estimate from the newest blocks."""
+
+
+class PriceRun:
+    """Compares the on-chain estimate with an exchange rate, and always keeps a row of what it found."""
+
+    def __init__(
+        self,
+        estimate: Estimator,
+        rate: ExchangeRate | None,
+        history: PriceHistory,
+        limits: Limits,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._estimate = estimate
+        self._rate = rate
+        self._history = history
+        self._limits = limits
+        self._clock = clock
+
+    def run(self) -> Run:
+        """Do one run; errors of the database are the caller's, those of the upstreams become part of the row."""
+        started = self._clock()
+        comparison, failure = self._with_estimate(PriceComparison(timestamp=slot_of(started)))
+        quote = self._fresh_quote(self._clock())
+        if quote is not None:
+            comparison = replace(comparison, exchange_price=quote.usd, exchange_time=quote.quoted_at)
+        event_id = self._history.record(comparison, self._clock())
+        return Run(comparison, event_id, failure)
+
+    def _with_estimate(self, empty: PriceComparison) -> tuple[PriceComparison, str | None]:
+        try:
+            price = self._estimate()
+        except NotEnoughDataError as error:
+            _log.warning("too little data for an estimate", extra={"reason": str(error)})
+            return replace(empty, invalid_reason="not_enough_data"), None
+        except OnchainPriceError as error:
+            _log.error("no estimate", extra={"code": error.code, "reason": str(error)})
+            return replace(empty, invalid_reason=error.code), str(error)
+        reason = self._objection(price)
+        return replace(
+            empty,
+            utxoracle_price=price.price,
+            block_height=price.last_height,
+            block_hash=price.last_hash,
+            block_count=price.n_blocks,
+            output_count=price.n_outputs,
+            block_source=price.block_source,
+            is_valid=reason is None,
+            invalid_reason=reason,
+        ), None
+
+    def _objection(self, price: OnchainPrice) -> str | None:
+        if price.n_points_near < MIN_POINTS_NEAR_PRICE:
+            return "too_few_points"
+        if price.price < self._limits.min_price_usd:
+            return "below_min_price"
+        if price.price > self._limits.max_price_usd:
+            return "above_max_price"
+        return None
+
+    def _fresh_quote(self, now: datetime) -> Quote | None:
+        if self._rate is None:
+            return None
+        try:
+            quote = self._rate.quote()
+        except RateUnavailableError as error:
+            _log.warning("no exchange rate", extra={"reason": str(error)})
+            return None
+        # A quote from the future has a wrong clock behind it: it says nothing about its age.
+        if abs(now - quote.quoted_at) > self._limits.max_quote_age:
+            _log.warning("the exchange rate is too old", extra={"quoted_at": quote.quoted_at.isoformat()})
+            return None
+        return quote

@@ -1,0 +1,133 @@
+"""A run compares, judges, and always keeps a row; the history is a real database."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from app.adapters.database.engine import Database, open_database
+from app.adapters.database.events import DatabaseEventLog
+from app.adapters.database.prices import DatabasePriceHistory
+from app.domain.price.not_enough_data import NotEnoughDataError
+from app.services.block_source import NodeUnreachableError
+from app.services.comparison import Limits, PriceRun, Run
+from app.services.exchange_rate import Quote, RateUnavailableError
+from app.services.onchain_price import OnchainPrice
+from app.services.storage import StorageError
+
+NOW = datetime(2026, 11, 24, 12, 34, 56, tzinfo=UTC)
+SLOT = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
+LIMITS = Limits(1_000, 10_000_000, timedelta(hours=2))
+PRICE = OnchainPrice(
+    first_height=100,
+    last_height=243,
+    last_hash="ab" * 32,
+    n_blocks=144,
+    n_outputs=5_000,
+    n_points=3_000,
+    n_points_near=900,
+    rough_price=60_000,
+    price=60_300.0,
+    block_source="bitcoind-rest",
+)
+
+
+class Rate:
+    def __init__(self, quote: Quote | None) -> None:
+        self._quote = quote
+
+    def quote(self) -> Quote:
+        if self._quote is None:
+            raise RateUnavailableError("nobody quotes")
+        return self._quote
+
+
+FRESH = Rate(Quote(60_000.0, NOW - timedelta(minutes=50)))
+
+
+def run(
+    database: Database, price: OnchainPrice | Exception = PRICE, rate: Rate | None = FRESH, now: datetime = NOW
+) -> Run:
+    def estimate() -> OnchainPrice:
+        if isinstance(price, Exception):
+            raise price
+        return price
+
+    return PriceRun(estimate, rate, DatabasePriceHistory(database, lambda: None), LIMITS, lambda: now).run()
+
+
+def test_a_good_run_keeps_a_valid_row_in_its_slot_and_tells_the_log(database: Database) -> None:
+    done = run(database)
+    kept = DatabasePriceHistory(database, lambda: None).newest()
+    assert kept == done.comparison
+    assert (kept.timestamp, kept.is_valid, kept.invalid_reason, kept.confidence) == (SLOT, True, None, None)
+    assert (kept.difference, kept.difference_percent) == (300.0, 0.5)
+    assert (kept.block_height, kept.block_hash, kept.block_count, kept.output_count) == (243, "ab" * 32, 144, 5_000)
+    event = DatabaseEventLog(database).after(0, 10)[-1]
+    assert (event.id, event.type, event.payload["utxoracle_price"]) == (done.event_id, "price_update", 60_300.0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"n_points_near": 499}, "too_few_points"),
+        ({"price": 999.99}, "below_min_price"),
+        ({"price": 10_000_000.01}, "above_max_price"),
+    ],
+)
+def test_an_estimate_that_is_no_price_is_kept_with_its_reason(
+    database: Database, changed: dict[str, float], reason: str
+) -> None:
+    done = run(database, replace(PRICE, **changed))  # type: ignore[arg-type] # names of figures
+    assert (done.comparison.is_valid, done.comparison.invalid_reason, done.failure) == (False, reason, None)
+    assert done.comparison.utxoracle_price is not None
+
+
+def test_a_node_that_is_away_leaves_a_row_with_the_rate_and_fails_the_run(database: Database) -> None:
+    done = run(database, NodeUnreachableError("nobody answers"))
+    assert (done.comparison.invalid_reason, done.failure) == ("node_unreachable", "nobody answers")
+    assert (done.comparison.utxoracle_price, done.comparison.exchange_price) == (None, 60_000.0)
+    assert DatabasePriceHistory(database, lambda: None).newest() == done.comparison
+
+
+def test_too_little_data_is_an_answer_and_no_failure(database: Database) -> None:
+    done = run(database, NotEnoughDataError("the chain is too short"))
+    assert (done.comparison.invalid_reason, done.failure) == ("not_enough_data", None)
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        None,
+        Rate(None),
+        Rate(Quote(60_000.0, NOW - timedelta(hours=2, seconds=1))),
+        Rate(Quote(60_000.0, NOW + timedelta(hours=2, seconds=1))),
+    ],
+    ids=["comparison off", "none", "stale", "from the future"],
+)
+def test_without_a_fresh_rate_the_price_stands_alone(database: Database, rate: Rate | None) -> None:
+    kept = run(database, rate=rate).comparison
+    assert (kept.is_valid, kept.exchange_price, kept.exchange_time, kept.difference) == (True, None, None, None)
+
+
+def test_a_failed_second_run_of_a_slot_does_not_take_the_price_away(database: Database) -> None:
+    good = run(database).comparison
+    assert run(database, NodeUnreachableError("nobody answers")).event_id == 0
+    assert DatabasePriceHistory(database, lambda: None).newest() == good
+
+
+def test_a_clock_set_back_rewrites_its_slot_and_adds_no_second_row(database: Database) -> None:
+    run(database)
+    run(database, replace(PRICE, price=60_500.0), now=NOW - timedelta(minutes=4))
+    rows = DatabasePriceHistory(database, lambda: None).between(
+        SLOT - timedelta(days=1), SLOT + timedelta(days=1), "raw"
+    )
+    assert [row.utxoracle_price for row in rows] == [60_500.0]
+
+
+def test_a_database_that_is_away_is_the_callers_to_know(tmp_path: Path) -> None:
+    with pytest.raises(StorageError):
+        run(open_database(f"sqlite:///{tmp_path / 'absent' / 'prices.db'}"))
