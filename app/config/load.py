@@ -97,10 +97,10 @@ def load(environ: Mapping[str, str], without: Collection[str] = ()) -> Settings:
     return settings
 
 
-def load_or_exit(environ: Mapping[str, str]) -> Settings:
-    """Return the settings; without usable ones print every problem and leave with 78 (EX_CONFIG)."""
+def load_or_exit(environ: Mapping[str, str], without: Collection[str] = ()) -> Settings:
+    """Return the settings, as `load` does; without usable ones print every problem and leave with 78 (EX_CONFIG)."""
     try:
-        return load(environ)
+        return load(environ, without)
     except ConfigurationError as error:
         exit_for_configuration(str(error))
 
