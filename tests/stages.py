@@ -57,7 +57,7 @@ STAGES = (
     Stage("layers", (("lint-imports", "--no-logo"),)),
     Stage("unit", (pytest("tests/unit"),)),
     Stage("services", (pytest("tests/services"),), ("postgresql",)),
-    Stage("adapters", (pytest("tests/adapters", "tests/web", "tests/node"),), ("postgresql",)),
+    Stage("adapters", (pytest("tests/adapters", "tests/web", "tests/node", "tests/processes"),), ("postgresql",)),
     Stage("migrations", (pytest("tests/migrations"),), ("postgresql",)),
     Stage("contract", (pytest("tests/contract"),)),
     Stage("deploy", (pytest("tests/deploy"),)),
