@@ -1,0 +1,107 @@
+"""Variables of the roles: documented, with one default, and misspelt ones refused with the nearest known name."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.program import CHECKOUT, ROLES, program
+
+preflight = program("preflight/filter_plugins/preflight.py")
+NAMES = sorted(role.name for role in ROLES.iterdir() if role.is_dir())
+
+
+def _yaml(path: str) -> Any:  # noqa: ANN401 - YAML
+    return yaml.safe_load((ROLES / path).read_text(encoding="utf-8"))
+
+
+def _options(role: str) -> dict[str, Any]:
+    options: dict[str, Any] = _yaml(f"{role}/meta/argument_specs.yml")["argument_specs"]["main"].get("options", {})
+    return options
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_the_argument_specs_name_every_default_with_its_value(role: str) -> None:
+    file = ROLES / role / "defaults/main.yml"
+    defaults = _yaml(f"{role}/defaults/main.yml") or {} if file.exists() else {}
+    documented = {name: spec["default"] for name, spec in _options(role).items() if "default" in spec}
+    assert documented == defaults
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_variables_start_with_their_roles_name_and_say_what_they_mean(role: str) -> None:
+    for name, spec in _options(role).items():
+        assert name.startswith(f"{role}_")
+        assert "".join(spec["description"]).strip()
+        assert spec["type"]
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_internal_variables_are_marked_as_such(role: str) -> None:
+    file = ROLES / role / "vars/main.yml"
+    for name in _yaml(f"{role}/vars/main.yml") if file.exists() else ():
+        assert name.startswith(f"__{role}_")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "nearest"),
+    [
+        ("settings_mempol_api_url", "settings_mempool_api_url"),
+        ("node_enable", "node_enabled"),
+        ("verify_patience_second", "verify_patience_seconds"),
+        ("preflight_min_disk_mb", "preflight_disk_min_mb"),
+    ],
+)
+def test_an_unknown_variable_is_refused_with_the_nearest_known_one(wrong: str, nearest: str) -> None:
+    (problem,) = preflight.unknown_variables([wrong, nearest, "ansible_user", "somebody_elses"], str(ROLES))
+    assert problem == f"{wrong} is not a variable of ours; did you mean {nearest}?"
+
+
+def test_an_unknown_variable_that_is_near_nothing_is_to_be_taken_out() -> None:
+    (problem,) = preflight.unknown_variables(["node_zzzzzzzzzzzzzzzzzzzzzz"], str(ROLES))
+    assert problem.endswith("take it out")
+
+
+def test_wrong_values_of_settings_are_all_told_before_anything_is_done() -> None:
+    problems = preflight.settings_problems(
+        {
+            "settings_api_port": 80,
+            "settings_bitcoin_network": "mainnet",
+            "settings_jwt_secret_key": "short",
+            "settings_whale_threshold_btc": "a lot",
+            "settings_metrics_enabled": True,
+            "settings_rate_sources": ["name=https://host/path#usd", "nonsense"],
+        },
+        str(CHECKOUT),
+    )
+    told = [problem.partition(" ")[0] for problem in problems]
+    assert told == [
+        "settings_jwt_secret_key",
+        "settings_api_port",
+        "settings_bitcoin_network",
+        "settings_whale_threshold_btc",
+        "settings_rate_sources",
+    ]
+
+
+def test_the_roles_own_defaults_of_settings_are_accepted() -> None:
+    assert preflight.settings_problems(_yaml("settings/defaults/main.yml"), str(CHECKOUT)) == []
+
+
+def test_verify_alone_falls_back_on_the_other_roles_own_defaults() -> None:
+    text = (ROLES / "verify/vars/main.yml").read_text(encoding="utf-8")
+    fallbacks = re.findall(r"\b([a-z]+_\w+) \| default\('?([^')]*)'?\)", text)
+    assert fallbacks
+    for name, fallback in fallbacks:
+        default = _yaml(f"{name.partition('_')[0]}/defaults/main.yml")[name]
+        assert str(default).lower() == fallback.lower(), name
+
+
+def test_the_rpc_user_may_make_exactly_the_calls_that_are_made() -> None:
+    allowed = set(_yaml("node/vars/main.yml")["__node_rpc_calls"])
+    sources = [*(CHECKOUT / "app/adapters").rglob("*.py"), ROLES / "preflight/files/bitcoind.py"]
+    made = {call for file in sources for call in re.findall(r'"(get[a-z]{4,})"', file.read_text(encoding="utf-8"))}
+    assert made == allowed
