@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import quote
 
 from dotenv import dotenv_values
 
@@ -115,7 +116,8 @@ def database_url(settings: Settings, directories: Directories) -> str:
     """Return the SQLAlchemy URL of the database, whichever way it was given."""
     if settings.database_url:
         return settings.database_url
-    return f"sqlite:///{settings.database_path or directories.state / 'utxoracle.db'}"
+    # What a URL reads as something else may stand in a path.
+    return f"sqlite:///{quote(str(settings.database_path or directories.state / 'utxoracle.db'))}"
 
 
 def _file_content(environ: Mapping[str, str], problems: list[str]) -> str:
