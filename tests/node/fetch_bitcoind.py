@@ -72,6 +72,8 @@ def fetch(destination: Path = DESTINATION) -> Path:
     with (destination.parent / f".{destination.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not runs(program):
+            for leftover in destination.parent.glob(f"{destination.name}-*"):
+                shutil.rmtree(leftover)
             with tempfile.TemporaryDirectory(prefix=f"{destination.name}-", dir=destination.parent) as work:
                 fresh = unpack(Path(work))
                 if not runs(fresh / "bin" / "bitcoind"):
@@ -82,8 +84,8 @@ def fetch(destination: Path = DESTINATION) -> Path:
 
 
 def runs(program: Path) -> bool:
-    """Return whether `program` can say its version."""
-    if not program.exists():
+    """Return whether `program` was unpacked by this version of this file, and can say its version."""
+    if not program.exists() or program.read_text(encoding="utf-8") != WRAPPER.format(program=program.name):
         return False
     return subprocess.run([program, "-version"], capture_output=True, check=False).returncode == 0
 
