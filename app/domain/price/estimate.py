@@ -48,7 +48,7 @@ def estimate_price(amounts_btc: NDArray[np.float64]) -> PriceEstimate:
         amounts_btc: Amounts in chain order, as `WindowOutputs` gathers them.
 
     Raises:
-        NotEnoughDataError: No amount is of an everyday size, or none is a round number of dollars.
+        NotEnoughDataError: No amount is of a usual size, or none is a round number of dollars.
     """
     rough = rough_price_usd(amount_shares(amounts_btc))
     points = price_points_usd(amounts_btc, rough)

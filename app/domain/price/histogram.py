@@ -25,7 +25,7 @@ EDGES_BTC = np.array(
 )
 EDGES_BTC.flags.writeable = False
 
-# From above 1,000 sat to below 10 BTC.
+# From 1,000 sat to below 100 BTC.
 _FIRST, _AFTER_LAST = 201, 1601
 
 # Bins that begin at 1k, 10k, 20k, 30k, 50k, 100k, 200k, 300k, 500k sat, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5 and
@@ -46,7 +46,7 @@ def amount_shares(amounts_btc: NDArray[np.float64]) -> NDArray[np.float64]:
         amounts_btc: Amounts above 0, any order.
 
     Raises:
-        NotEnoughDataError: No amount lies between 1,000 sat and 10 BTC.
+        NotEnoughDataError: No amount lies between 1,000 sat and 100 BTC.
     """
     bins = np.searchsorted(EDGES_BTC, amounts_btc, side="right") - 1
     counts = np.bincount(bins, minlength=len(EDGES_BTC)).astype(np.float64)
@@ -56,7 +56,7 @@ def amount_shares(amounts_btc: NDArray[np.float64]) -> NDArray[np.float64]:
     used = counts[_FIRST:_AFTER_LAST]
     total = sum_in_order(used)
     if total == 0:
-        raise NotEnoughDataError("no everyday payment between 1,000 sat and 10 BTC is in the window")
+        raise NotEnoughDataError("no payment between 1,000 sat and 100 BTC is in the window")
     counts[_FIRST:_AFTER_LAST] = np.minimum(used / total, _HIGHEST_SHARE)
     return counts
 

@@ -32,7 +32,7 @@ def price_points_usd(amounts_btc: NDArray[np.float64], rough_usd: int) -> NDArra
 
 
 def _is_round_btc(amounts_btc: NDArray[np.float64]) -> NDArray[np.bool_]:
-    # Only two neighbours overlap (0.0001, reached twice), so the two intervals that begin last below decide.
+    # Only two intervals overlap, at 0.01, which rounding reaches twice: so the last two that begin below decide.
     last = np.searchsorted(_LOWER, amounts_btc, side="left") - 1
     inside = [(index >= 0) & (amounts_btc < _UPPER[np.maximum(index, 0)]) for index in (last, last - 1)]
     return np.asarray(inside[0] | inside[1])

@@ -1,0 +1,92 @@
+"""Which outputs count, at the edge of each rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.blocks.block import read_block
+from app.domain.price.outputs import WindowOutputs
+from tests.fakes.blocks import ZERO, Input, Tx, block, coinbase
+
+PAY, CHANGE = 123_456, 7_654_321
+TWO = ((PAY, b"\x00\x14" + bytes(20)), (CHANGE, b"\x51"))
+BOTH = [PAY / 1e8, CHANGE / 1e8]
+
+
+def witness(*sizes: int) -> Input:
+    return Input(witness=tuple(b"w" * size for size in sizes))
+
+
+def amounts(*transactions: Tx) -> list[float]:
+    outputs = WindowOutputs()
+    outputs.add(read_block(block((coinbase(), *transactions))))
+    found: list[float] = outputs.amounts_btc().tolist()
+    return found
+
+
+@pytest.mark.parametrize(
+    "transaction",
+    [
+        Tx(outputs=TWO),
+        Tx(inputs=[Input(index=each) for each in range(5)], outputs=TWO),
+        Tx(inputs=[witness(500)], outputs=TWO),
+        Tx(inputs=[witness(250, 250)], outputs=TWO),
+        Tx(inputs=[witness(400), witness(400)], outputs=TWO),
+        Tx(outputs=((PAY, b""), (CHANGE, b"\x51\x6a"))),
+        Tx(inputs=[Input(ZERO, 0)], outputs=TWO),
+        Tx(inputs=[Input(index=0xFFFFFFFF)], outputs=TWO),
+    ],
+)
+def test_a_payment_counts_with_both_outputs(transaction: Tx) -> None:
+    assert amounts(transaction) == BOTH
+
+
+@pytest.mark.parametrize(
+    "transaction",
+    [
+        Tx(inputs=[Input(index=each) for each in range(6)], outputs=TWO),
+        Tx(outputs=TWO[:1]),
+        Tx(outputs=(*TWO, (5_000, b"\x51"))),
+        Tx(inputs=[witness(501)], outputs=TWO),
+        Tx(inputs=[witness(250, 251)], outputs=TWO),
+        Tx(inputs=[witness(64), witness(300, 300)], outputs=TWO),
+        Tx(outputs=((PAY, b"\x6a"), TWO[1])),
+        Tx(outputs=(TWO[0], (0, b"\x6a\x04data"))),
+        Tx(inputs=[Input(), Input(ZERO, 0xFFFFFFFF)], outputs=TWO),
+    ],
+)
+def test_what_is_no_payment_does_not_count(transaction: Tx) -> None:
+    assert amounts(transaction) == []
+
+
+@pytest.mark.parametrize(
+    ("value_sat", "counts"),
+    [(0, False), (1_000, False), (1_001, True), (9_999_999_999_999, True), (10_000_000_000_000, False)],
+)
+def test_each_amount_is_judged_on_its_own(value_sat: int, counts: bool) -> None:  # noqa: FBT001 - a table's column
+    found = amounts(Tx(outputs=((value_sat, b"\x51"), (CHANGE, b"\x51"))))
+    assert found == [value_sat / 1e8] * counts + [CHANGE / 1e8]
+
+
+def test_a_value_beyond_any_bitcoin_is_no_amount() -> None:
+    assert amounts(Tx(outputs=((2**64 - 1, b"\x51"), (CHANGE, b"\x51")))) == [CHANGE / 1e8]
+
+
+@pytest.mark.parametrize("parent", [Tx(outputs=TWO), Tx(outputs=TWO[:1]), coinbase(9)])
+def test_what_spends_an_output_of_the_window_does_not_count(parent: Tx) -> None:
+    outputs = WindowOutputs()
+    head = (parent,) if parent == coinbase(9) else (coinbase(), parent)
+    outputs.add(read_block(block(head)))
+    before = len(outputs.amounts_btc())
+    outputs.add(read_block(block((coinbase(1), Tx(inputs=[Input(b"\x55" * 32), Input(parent.txid_le)], outputs=TWO)))))
+    assert len(outputs.amounts_btc()) == before
+
+
+def test_what_spends_an_output_from_before_the_window_counts() -> None:
+    parent = Tx(outputs=TWO)
+    assert amounts(Tx(inputs=[Input(parent.txid_le)], outputs=TWO)) == BOTH
+
+
+def test_a_coinbase_with_two_outputs_does_not_count() -> None:
+    assert len(coinbase().outputs) == 2
+    assert amounts() == []
