@@ -58,7 +58,7 @@ class TokenVerifier:
         claims = self._claims(token)
         if claims.get("purpose"):
             raise TokenRefusedError("this token is a ticket; send it as one")
-        return self._unrevoked(_grant(claims))
+        return self._unrevoked(Grant(claims["sub"], claims["role"], frozenset({claims["jti"]}), _moment(claims["exp"])))
 
     def ticket(self, ticket: str) -> Grant:
         """Use up a stream ticket and return what it allows, as long as the session that asked for it lasts.
@@ -72,14 +72,13 @@ class TokenVerifier:
         claims = self._claims(ticket)
         if claims.get("purpose") != _STREAM:
             raise TokenRefusedError("this token is not a stream ticket")
-        grant = self._unrevoked(_grant(claims))
         if not self._revoked.revoke(claims["jti"], _moment(claims["exp"])):
             raise TokenRefusedError("this ticket has been used")
         session = claims.get("session_jti")
         # By its own id, which is now used up, the grant would look revoked.
         ids = frozenset({session}) if isinstance(session, str) else frozenset[str]()
         expires_at = _moment(claims.get("session_exp", claims["exp"]))
-        return Grant(grant.username, grant.role, ids, expires_at)
+        return self._unrevoked(Grant(claims["sub"], claims["role"], ids, expires_at))
 
     def _claims(self, token: str) -> dict[str, Any]:
         for key in self._keys:
@@ -99,7 +98,7 @@ class TokenVerifier:
         raise TokenRefusedError("the token is not valid")
 
     def _unrevoked(self, grant: Grant) -> Grant:
-        if self._revoked.is_revoked(*grant.token_ids):
+        if grant.token_ids and self._revoked.is_revoked(*grant.token_ids):
             raise TokenRefusedError("the token has been revoked")
         return grant
 
@@ -120,10 +119,6 @@ def mint_access_token(account: Account, secret: str, algorithm: str, lifetime: t
     }
     grant = Grant(account.username, role, frozenset({str(claims["jti"])}), now + lifetime)
     return jwt.encode(claims, secret, algorithm=algorithm), grant
-
-
-def _grant(claims: dict[str, Any]) -> Grant:
-    return Grant(claims["sub"], claims["role"], frozenset({claims["jti"]}), _moment(claims["exp"]))
 
 
 def _moment(timestamp: float) -> datetime:

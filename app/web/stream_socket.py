@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -17,7 +18,6 @@ from app.web.close_codes import Close
 from app.web.stream_outbox import Outbox
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterator
 
     from wsproto import WSConnection
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _READABLE = 1
 _CHUNK_BYTES = 4096
 _REASON_BYTES = 120
+_KERNEL_BYTES = 64 * 1024
 
 
 class ClientSocket:
@@ -41,6 +42,9 @@ class ClientSocket:
     def __init__(
         self, client: socket.socket, websocket: WSConnection, backlog_bytes: int, on_overflow: Callable[[], None]
     ) -> None:
+        # Left to itself the kernel would hold megabytes for a client that does not read.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._descriptor = client.fileno()
         self._websocket = websocket
         self._awake = Event()
