@@ -56,7 +56,8 @@ def env_template() -> str:
         elif declared.kind.ansible_type == "bool":
             value = f"{variable} | string | lower"
         elif declared.kind.ansible_type == "list":
-            value = f"{variable} | join(',')"
+            # An INI inventory has no lists: there it is text with commas already.
+            value = f"{variable} if {variable} is string else {variable} | join(',')"
         lines.append(f"{key}={{{{ quoted({value}) }}}}")
     return "\n".join(lines) + "\n"
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -61,14 +62,10 @@ def test_every_line_of_the_example_that_is_commented_out_works_too(tmp_path: Any
 
 
 def test_every_line_of_the_example_is_explained() -> None:
-    explained = False
-    for line in EXAMPLE.read_text(encoding="utf-8").splitlines():
-        if line.startswith("# "):
-            explained = True
-        elif line.strip():
-            assert explained, line
-        else:
-            explained = False
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    for before, line in pairwise(lines):
+        if line.strip("#") and not line.startswith(("# ", "[")):
+            assert before.startswith("# "), line
 
 
 def test_only_modules_of_ansible_itself_are_used() -> None:

@@ -21,6 +21,10 @@ RESTORE_ENV = f"mv {ENV}.kept {ENV}\n"
 DROP_IN, JOB_DROP_IN = f"/run/systemd/system/{API}.d", f"/run/systemd/system/{JOB}.d"
 
 
+def _lines(*lines: str) -> str:
+    return "\n".join(lines)
+
+
 def _sql(statements: str) -> str:
     """Return a command for `statements`, by the service's user: a file that root makes there would lock it out."""
     program = (
@@ -28,7 +32,7 @@ def _sql(statements: str) -> str:
         "database = sqlite3.connect('/var/lib/utxoracle/utxoracle.db', timeout=30); "
         "database.executescript(sys.argv[1])"
     )
-    return shlex.join(["runuser", "-u", "utxoracle", "--", "python3", "-c", program, statements]) + "\n"
+    return shlex.join(["runuser", "-u", "utxoracle", "--", "python3", "-c", program, statements])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +95,20 @@ FAULTS = [
     ),
     _fault(
         "no price row and no way to a first one",
-        f"systemctl stop {TIMER}\n"
-        + _sql("CREATE TABLE kept AS SELECT * FROM price_comparisons; DELETE FROM price_comparisons")
-        + f"mkdir -p {JOB_DROP_IN}\n"
-        + f"printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' > {JOB_DROP_IN}/broken.conf\nsystemctl daemon-reload",
-        f"rm -r {JOB_DROP_IN}\nsystemctl daemon-reload\nsystemctl reset-failed {JOB} || true\n"
-        + _sql("DELETE FROM price_comparisons; INSERT INTO price_comparisons SELECT * FROM kept; DROP TABLE kept")
-        + f"systemctl start {JOB} {TIMER}",
+        _lines(
+            f"systemctl stop {TIMER}",
+            _sql("CREATE TABLE kept AS SELECT * FROM price_comparisons; DELETE FROM price_comparisons"),
+            f"mkdir -p {JOB_DROP_IN}",
+            f"printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' > {JOB_DROP_IN}/broken.conf",
+            "systemctl daemon-reload",
+        ),
+        _lines(
+            f"rm -r {JOB_DROP_IN}",
+            "systemctl daemon-reload",
+            f"systemctl reset-failed {JOB} || true",
+            _sql("DELETE FROM price_comparisons; INSERT INTO price_comparisons SELECT * FROM kept; DROP TABLE kept"),
+            f"systemctl start {JOB} {TIMER}",
+        ),
         "price_row",
         f"unit {JOB}",
         f"timer {TIMER}",
