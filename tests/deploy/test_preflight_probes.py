@@ -243,9 +243,8 @@ def test_a_port_on_every_address_of_both_families_is_seen() -> None:
 def test_our_own_services_may_hold_our_ports(tmp_path: Path) -> None:
     assert host.is_ours("utxoracle-api.service", 8001, "utxoracle")
     assert not host.is_ours("somebody.service", 8001, "utxoracle")
-    sites = tmp_path / "sites-enabled"
-    sites.mkdir()
-    (sites / "mempool.conf").write_text("server { listen 8443 ssl; }\n", encoding="utf-8")
-    assert not host.is_ours("nginx.service", 8443, "utxoracle", tmp_path)
-    (sites / "utxoracle.conf").write_text("server {\n  listen [::]:8443 ssl;\n}\n", encoding="utf-8")
-    assert host.is_ours("nginx.service", 8443, "utxoracle", tmp_path)
+    site = tmp_path / "utxoracle.conf"
+    assert not host.is_ours("nginx.service", 8443, "utxoracle", site)
+    site.write_text("server {\n  listen 0.0.0.0:8443 ssl;\n}\n", encoding="utf-8")
+    assert host.is_ours("nginx.service", 8443, "utxoracle", site)
+    assert not host.is_ours("nginx.service", 443, "utxoracle", site)

@@ -137,7 +137,7 @@ FAULTS = [
     _fault(
         "a database for the world to read",
         "chmod 755 /var/lib/utxoracle; chmod 644 /var/lib/utxoracle/utxoracle.db",
-        "chmod 700 /var/lib/utxoracle; chmod 600 /var/lib/utxoracle/utxoracle.db",
+        "chmod 750 /var/lib/utxoracle; chmod 600 /var/lib/utxoracle/utxoracle.db",
         "state_directory",
     ),
     _fault(

@@ -79,11 +79,11 @@ def credentials_of(asked: dict[str, Any]) -> str | None:
         return f"{asked['rpc_user']}:{asked['rpc_password']}"
     if asked["rpc_cookie_file"]:
         return content(asked["rpc_cookie_file"])
-    if not asked["node_enabled"]:
-        return None
     made = content(asked["node_rpc_password_file"])
     if made:
         return f"{asked['node_rpc_user']}:{made}"
+    if not asked["node_enabled"]:
+        return None
     return next(filter(None, map(content, running_cookies())), None)
 
 

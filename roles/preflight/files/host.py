@@ -153,13 +153,10 @@ def unit_or_program(process: Path) -> str:
     return unit.group(1) if unit else (process / "comm").read_text(encoding="utf-8").strip()
 
 
-def is_ours(owner: str, port: int, prefix: str, nginx: Path = Path("/etc/nginx")) -> bool:
+def is_ours(owner: str, port: int, prefix: str, site: Path = Path("/etc/nginx/conf.d/utxoracle.conf")) -> bool:
     """Return whether `owner` holds `port` for us: one of our units, or nginx by our own site."""
     if owner.startswith(prefix + "-"):
         return True
-    if owner not in {"nginx.service", "nginx"}:
+    if owner not in {"nginx.service", "nginx"} or not site.is_file():
         return False
-    sites = [file for file in nginx.glob("*/*") if prefix in file.name and file.is_file()]
-    return any(
-        re.search(rf"^\s*listen\s.*\b{port}\b", file.read_text(encoding="utf-8"), re.MULTILINE) for file in sites
-    )
+    return re.search(rf"^\s*listen\s.*\b{port}\b", site.read_text(encoding="utf-8"), re.MULTILINE) is not None

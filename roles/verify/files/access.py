@@ -57,24 +57,34 @@ def every_check(asked: dict[str, Any]) -> list[Check]:
     """Return all checks."""
     return [
         verdict("settings_file", private(Path(asked["env_file"]), "root")),
-        secrets_directory(Path(asked["secrets_dir"])),
+        secrets_made(Path(asked["secrets_dir"]), [Path(name) for name in asked["other_secrets"]]),
         state_directory(Path(asked["state_dir"]), asked["user"]),
         *([proxy_page(asked), proxy_websocket(asked)] if asked["proxy_enabled"] else []),
     ]
 
 
-def secrets_directory(directory: Path) -> Check:
-    """Secrets that were made on the host are root's alone; without any made there is no directory."""
+def secrets_made(directory: Path, others: list[Path]) -> Check:
+    """Secrets that were made on the host are root's alone."""
     if not directory.is_dir():
-        return verdict("secrets")
+        return verdict("secrets", f"{directory} is missing; deploy again")
     mode = stat.S_IMODE(directory.stat().st_mode)
     is_open = f"{directory} has mode {mode:04o}; `chmod 700 {directory}`" if mode & 0o077 else ""
-    return verdict("secrets", is_open, *(private(file, "root") for file in sorted(directory.iterdir())))
+    files = [*sorted(directory.iterdir()), *(file for file in others if file.exists())]
+    return verdict("secrets", is_open, *(private(file, "root") for file in files))
 
 
 def state_directory(directory: Path, user: str) -> Check:
-    """The database is the service's alone."""
-    return verdict("state_directory", *(private(file, user) for file in sorted(directory.glob("*.db*"))))
+    """The database belongs to the service, and no stranger reaches it."""
+    uid = pwd.getpwnam(user).pw_uid
+    problems = []
+    for file in sorted(directory.glob("*.db*")):
+        if file.stat().st_uid != uid:
+            problems.append(
+                f"{file} belongs to {file.stat().st_uid}, which locks the services out; `chown {user} {file}`"
+            )
+        if readable_by_stranger(file):
+            problems.append(f"the user nobody could read {file}; `chmod 750 {directory}`")
+    return verdict("state_directory", *problems)
 
 
 def private(file: Path, owner: str) -> str:
