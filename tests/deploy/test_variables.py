@@ -23,12 +23,19 @@ def _options(role: str) -> dict[str, Any]:
     return options
 
 
+def _followed(value: object) -> object:
+    """Return `value`, or the default of the variable that it follows."""
+    if isinstance(value, str) and (other := re.fullmatch(r"\{\{ ([a-z]+)(_\w+) \}\}", value)):
+        return _yaml(f"{other[1]}/defaults/main.yml")[other[1] + other[2]]
+    return value
+
+
 @pytest.mark.parametrize("role", NAMES)
 def test_the_argument_specs_name_every_default_with_its_value(role: str) -> None:
     file = ROLES / role / "defaults/main.yml"
     defaults = _yaml(f"{role}/defaults/main.yml") or {} if file.exists() else {}
     documented = {name: spec["default"] for name, spec in _options(role).items() if "default" in spec}
-    assert documented == defaults
+    assert documented == {name: _followed(value) for name, value in defaults.items()}
 
 
 @pytest.mark.parametrize("role", NAMES)
