@@ -142,12 +142,16 @@ def _estimate(
     window_of: Callable[[NodeStatus], Window],
     progress: Callable[[int, int], None],
 ) -> OnchainPrice:
-    for _ in range(_ATTEMPTS):
+    for attempt in range(1, _ATTEMPTS + 1):
         window = window_of(_checked_status(source, network))
         reader = _WindowReader(source, window)
         try:
             reader.read(progress)
-        except (_ReorganisedError, BlockUnknownError):
+        except _ReorganisedError:
+            continue
+        except BlockUnknownError:
+            if attempt == _ATTEMPTS:
+                raise
             continue
         return _result(window, reader, estimate_price(reader.outputs.amounts_btc()))
     raise ChainChangedError(f"the node's chain was reorganised {_ATTEMPTS} times while it was read; try again later")

@@ -84,7 +84,8 @@ def day_window(day: date, tip: int, time_of: Callable[[int], int | None]) -> Win
 def published_day_window(day: date, tip: int, time_of: Callable[[int], int | None]) -> Window:
     """Return the blocks of a UTC day as the published method searches them, for comparing with it.
 
-    Differs from `day_window` only where header times run backwards across midnight, and then depends on the tip.
+    Differs from `day_window` only where header times run backwards across midnight, or a block is stamped on the very
+    second, and then depends on the tip.
 
     Raises:
         DayIncompleteError: The day is not earlier than that of the block six below the tip.
