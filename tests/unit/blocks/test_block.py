@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.blocks.block import MAX_BLOCK_BYTES, merkle_root, read_block
@@ -78,24 +78,28 @@ def test_a_transaction_without_witness_has_no_witness_bytes() -> None:
     assert read_block(block((coinbase(), Tx()))).transactions[1].witness_bytes == []
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(SMALL) - 1))
 def test_a_block_cut_off_anywhere_is_refused(size: int) -> None:
     with pytest.raises(MalformedBlockError):
         read_block(SMALL[:size])
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=100))
 def test_a_block_with_bytes_left_over_is_refused(rest: bytes) -> None:
     with pytest.raises(MalformedBlockError):
         read_block(SMALL + rest)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_random_bytes_end_in_the_one_error(raw: bytes) -> None:
     with pytest.raises(MalformedBlockError):
         read_block(raw)
 
 
+@settings(deadline=None)
 @given(st.integers(80, len(SMALL) - 1), st.binary(min_size=1, max_size=9))
 def test_a_block_overwritten_anywhere_is_the_same_or_refused(at: int, patch: bytes) -> None:
     raw = SMALL[:at] + patch + SMALL[at + len(patch) :]
@@ -179,6 +183,7 @@ def test_transactions_repeated_to_the_same_merkle_root_are_refused() -> None:
         read_block(repeated)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=20, unique=True))
 def test_a_merkle_root_depends_on_every_hash(hashes: list[bytes]) -> None:
     root = merkle_root(hashes)

@@ -50,11 +50,13 @@ def test_every_step_equals_the_slow_model_to_the_last_bit(amounts: list[float]) 
             estimate_price(amounts_btc)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([10 / 3, 15 / 4.5, 3.2, 3.4, 3.3, 3.3333333333333335]), min_size=1), st.just(3.3))
 def test_among_nearly_equal_points_rounding_decides_as_in_the_slow_model(points: list[float], rough: float) -> None:
     assert central_price_usd(np.array(points), rough) == slow_estimate.central_price(points, rough)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(96_000, 104_000), min_size=1, max_size=60))
 def test_the_central_price_is_a_point_with_the_least_summed_distance(points: list[float]) -> None:
     price = central_price_usd(np.array(points), 100_000)
