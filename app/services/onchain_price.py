@@ -5,19 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.domain.blocks.block import read_block
-from app.domain.blocks.malformed import MalformedBlockError
 from app.domain.price.estimate import PriceEstimate, estimate_price
-from app.domain.price.outputs import WindowOutputs
 from app.domain.price.windows import Window, day_window, recent_window
 from app.services.block_source import BlockSource, BlockUnknownError, NodeStatus, OnchainPriceError
 from app.services.header_times import HeaderTimes
+from app.services.window_reader import ReorganisedError, WindowReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
-
-    from app.domain.blocks.block import Block
 
 # Reading a window takes seconds and reorganisations are rare: a second one in a row means that something is wrong.
 _ATTEMPTS = 2
@@ -33,12 +29,6 @@ class StillSyncingError(OnchainPriceError):
     """The node is in initial block download: its newest blocks are not the network's newest."""
 
     code = "initial_block_download"
-
-
-class BadBlockError(OnchainPriceError):
-    """The node gave something else than the block that was asked for."""
-
-    code = "bad_block"
 
 
 class ChainChangedError(OnchainPriceError):
@@ -144,10 +134,10 @@ def _estimate(
 ) -> OnchainPrice:
     for attempt in range(1, _ATTEMPTS + 1):
         window = window_of(_checked_status(source, network))
-        reader = _WindowReader(source, window)
+        reader = WindowReader(source, window)
         try:
             reader.read(progress)
-        except _ReorganisedError:
+        except ReorganisedError:
             continue
         except BlockUnknownError:
             if attempt == _ATTEMPTS:
@@ -171,7 +161,7 @@ def _checked_status(source: BlockSource, network: str) -> NodeStatus:
     return status
 
 
-def _result(window: Window, reader: _WindowReader, estimate: PriceEstimate) -> OnchainPrice:
+def _result(window: Window, reader: WindowReader, estimate: PriceEstimate) -> OnchainPrice:
     return OnchainPrice(
         first_height=window.first,
         last_height=window.last,
@@ -184,44 +174,3 @@ def _result(window: Window, reader: _WindowReader, estimate: PriceEstimate) -> O
         price=estimate.price,
         block_source="+".join(reader.served_by),
     )
-
-
-class _ReorganisedError(Exception):
-    """The blocks read are not, or no longer, one chain."""
-
-
-class _WindowReader:
-    """Reads a window block by block, and keeps what the estimate needs; memory does not grow with the blocks' size."""
-
-    def __init__(self, source: BlockSource, window: Window) -> None:
-        self._source = source
-        self._window = window
-        self.outputs = WindowOutputs()
-        self.last_hash = ""
-        self.served_by: dict[str, None] = {}
-
-    def read(self, progress: Callable[[int, int], None]) -> None:
-        total = self._window.last - self._window.first + 1
-        for done, height in enumerate(range(self._window.first, self._window.last + 1), start=1):
-            block = self._block(height)
-            if self.last_hash and block.header.previous_hash != self.last_hash:
-                raise _ReorganisedError
-            self.last_hash = block.header.hash
-            self.outputs.add(block)
-            progress(done, total)
-        if self._source.block_hash(self._window.last) != self.last_hash:
-            raise _ReorganisedError
-
-    def _block(self, height: int) -> Block:
-        asked = self._source.block_hash(height)
-        raw = self._source.raw_block(asked)
-        self.served_by[self._source.name] = None
-        try:
-            block = read_block(raw)
-        except MalformedBlockError as error:
-            raise BadBlockError(
-                f"what {self._source.name} gave for block {height} is no sound block: {error}"
-            ) from error
-        if block.header.hash != asked:
-            raise BadBlockError(f"{self._source.name} was asked for block {asked} and gave {block.header.hash}")
-        return block

@@ -20,7 +20,6 @@ from app.services.block_source import (
     NodeUnreachableError,
 )
 from app.services.onchain_price import (
-    BadBlockError,
     ChainChangedError,
     OnchainPrice,
     StillSyncingError,
@@ -28,6 +27,7 @@ from app.services.onchain_price import (
     estimate_day,
     estimate_recent,
 )
+from app.services.window_reader import BadBlockError
 from tests.fakes.bitcoin_node import FakeNode, running
 from tests.fakes.blocks import Chain, Input, Tx, block, coinbase
 from tests.fakes.published import CASES, COMMITTED, chain
