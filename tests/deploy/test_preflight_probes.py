@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import socket
 import threading
 from contextlib import contextmanager
@@ -226,18 +228,25 @@ def test_a_port_that_somebody_holds_is_told_with_the_holder() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         wanted = {"name": "settings_api_port", "host": "127.0.0.1", "port": port}
-        (problem,) = _problems(host.check_ports, [wanted], "utxoracle")
+        (problem,) = _problems(host.check_ports, [wanted], "utxoracle", "utxoracle")
         assert problem.startswith(f"port {port} on 127.0.0.1 is taken by ")
         assert problem.endswith("set settings_api_port to a free port")
-        assert _problems(host.check_ports, [{**wanted, "host": "127.0.0.2"}], "utxoracle") == []
-        (wide,) = _problems(host.check_ports, [{**wanted, "host": "0.0.0.0"}], "utxoracle")  # noqa: S104 - compared
+        assert _problems(host.check_ports, [{**wanted, "host": "127.0.0.2"}], "utxoracle", "utxoracle") == []
+        (wide,) = _problems(host.check_ports, [{**wanted, "host": "0.0.0.0"}], "utxoracle", "utxoracle")  # noqa: S104 - compared
         assert wide == problem
+
+
+def test_a_port_that_our_own_user_holds_is_ours() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        wanted = {"name": "settings_api_port", "host": "127.0.0.1", "port": server.getsockname()[1]}
+        myself = pwd.getpwuid(os.getuid()).pw_name
+        assert _problems(host.check_ports, [wanted], "utxoracle", myself) == []
 
 
 def test_a_port_on_every_address_of_both_families_is_seen() -> None:
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
         wanted = {"name": "proxy_port", "host": "0.0.0.0", "port": server.getsockname()[1]}  # noqa: S104 - compared
-        assert len(_problems(host.check_ports, [wanted], "utxoracle")) == 1
+        assert len(_problems(host.check_ports, [wanted], "utxoracle", "utxoracle")) == 1
 
 
 def test_our_own_services_may_hold_our_ports(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import platform
+import pwd
 import re
 import shutil
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,7 @@ def main(text: str) -> None:
     findings = Findings()
     check_system(findings, os_release(), sys.version_info[:2])
     check_disk(findings, asked["disk_paths"], asked["disk_min_mb"])
-    check_ports(findings, asked["ports"], asked["prefix"])
+    check_ports(findings, asked["ports"], asked["prefix"], asked["user"])
     findings.print_as_json()
 
 
@@ -87,30 +88,41 @@ def check_disk(findings: Findings, paths: list[str], least_mb: int) -> None:
         seen.add(device)
 
 
-def check_ports(findings: Findings, ports: list[dict[str, Any]], prefix: str) -> None:
+def check_ports(findings: Findings, ports: list[dict[str, Any]], prefix: str, user: str) -> None:
     """No port that we want is held by somebody else.
 
     Args:
         findings: Where to report.
         ports: One {name, host, port} for each; `name` is the variable that changes it.
         prefix: Of our units' names; what runs in them may hold our ports.
+        user: What our units run as; root in a container may not look into another user's processes.
     """
     listeners = list(listening())
-    owners = owners_of({inode for _, _, inode in listeners})
+    owners = owners_of({each.inode for each in listeners})
     for wanted in ports:
-        for address, port, inode in listeners:
-            if port != wanted["port"] or not overlap(address, wanted["host"]):
+        for each in listeners:
+            if each.port != wanted["port"] or not overlap(each.address, wanted["host"]):
                 continue
-            owner = owners.get(inode, "another program")
-            if not is_ours(owner, port, prefix):
+            owner = owners.get(each.inode, f"a program of the user {each.user}")
+            if each.user != user and not is_ours(owner, each.port, prefix):
                 findings.problems.append(
-                    f"port {port} on {address} is taken by {owner}; stop that, or set {wanted['name']} to a free port"
+                    f"port {each.port} on {each.address} is taken by {owner}; stop that, or set {wanted['name']} to a "
+                    "free port"
                 )
                 break
 
 
-def listening(tables: tuple[str, ...] = ("/proc/net/tcp", "/proc/net/tcp6")) -> Iterator[tuple[str, int, str]]:
-    """Yield address, port and inode of every listening TCP socket."""
+class Listener(NamedTuple):
+    """A listening TCP socket."""
+
+    address: str
+    port: int
+    user: str
+    inode: str
+
+
+def listening(tables: tuple[str, ...] = ("/proc/net/tcp", "/proc/net/tcp6")) -> Iterator[Listener]:
+    """Yield every listening TCP socket of the host."""
     for table in tables:
         with contextlib.suppress(OSError), Path(table).open(encoding="ascii") as lines:
             next(lines)
@@ -118,7 +130,15 @@ def listening(tables: tuple[str, ...] = ("/proc/net/tcp", "/proc/net/tcp6")) -> 
                 fields = line.split()
                 if fields[3] == LISTENING:
                     address, port = fields[1].split(":")
-                    yield address_of(address), int(port, 16), fields[9]
+                    yield Listener(address_of(address), int(port, 16), user_of(int(fields[7])), fields[9])
+
+
+def user_of(uid: int) -> str:
+    """Return the name of a user, or the number of one that has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def address_of(text: str) -> str:
