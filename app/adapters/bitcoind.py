@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.adapters.bitcoind_credentials import CookieFile, NoCredentials, UserPassword
-from app.adapters.bitcoind_http import BitcoindHttp
+from app.adapters.bitcoind_http import PATIENT, BitcoindHttp
 from app.adapters.bitcoind_rest import RestBlockSource
 from app.adapters.bitcoind_rpc import RpcClient
 from app.adapters.bitcoind_rpc_blocks import RpcBlockSource
@@ -34,10 +34,15 @@ def block_source(
 
 
 def rpc_client(
-    url: str, cookie_file: Path | None = None, user: str | None = None, password: str | None = None
+    url: str,
+    cookie_file: Path | None = None,
+    user: str | None = None,
+    password: str | None = None,
+    *,
+    timeout_seconds: tuple[float, float] = PATIENT,
 ) -> RpcClient:
     """Return JSON-RPC of the bitcoind at `url`, with whichever credentials there are; nothing is connected yet."""
-    return RpcClient(BitcoindHttp(url), _credentials(cookie_file, user, password))
+    return RpcClient(BitcoindHttp(url, timeout_seconds), _credentials(cookie_file, user, password))
 
 
 def _credentials(cookie_file: Path | None, user: str | None, password: str | None) -> Credentials:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 # Beyond a block in hexadecimal, with room for what surrounds it.
 MAX_ANSWER_BYTES = 16_000_000
 
-_CONNECT_SECONDS, _READ_SECONDS = 5, 60
+# For the connection, and for each wait on it: a whole block takes a busy node its time.
+PATIENT: tuple[float, float] = (5, 60)
 _PIECE_BYTES = 1 << 20
 
 
@@ -35,8 +36,9 @@ class BitcoindHttp:
         shown_url: Its address for messages: without user and password, should they be in it.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout_seconds: tuple[float, float] = PATIENT) -> None:
         parts = urlsplit(url)
+        self._timeout_seconds = timeout_seconds
         self.shown_url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._url = url
         self._session = requests.Session()
@@ -62,7 +64,7 @@ class BitcoindHttp:
                 self._url + path,
                 data=body,
                 headers=headers,
-                timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+                timeout=self._timeout_seconds,
                 allow_redirects=False,
                 stream=True,
             ) as response:

@@ -1,0 +1,70 @@
+"""What people are shown of the price history, and how old it may be before they are warned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from app.domain.price.comparison import SLOT, PriceComparison, slot_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from app.services.price_history import Bucket, DifferenceSummary, PriceHistory
+
+# Three slots of the timer: one run may fail by an upstream's fault.
+STALE_AFTER = 3 * SLOT
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The newest row, and its age now."""
+
+    comparison: PriceComparison
+    age: timedelta
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether runs that should have brought a newer row have not."""
+        return self.age > STALE_AFTER
+
+
+@dataclass(frozen=True, slots=True)
+class Timeframe:
+    """From `start` up to, but without, `end`; aware UTC."""
+
+    start: datetime
+    end: datetime
+
+
+class PriceView:
+    """Reads the history as of now."""
+
+    def __init__(self, history: PriceHistory, clock: Callable[[], datetime]) -> None:
+        self._history = history
+        self._clock = clock
+
+    def latest(self) -> Latest | None:
+        """Return the newest row, valid or not; None when there is no row yet."""
+        newest = self._history.newest()
+        return None if newest is None else Latest(newest, max(self._clock() - newest.timestamp, timedelta(0)))
+
+    def last_days(self, days: int) -> Timeframe:
+        """Return the timeframe of so many days, with the slot of now; the same for all of a slot."""
+        end = slot_of(self._clock()) + SLOT
+        return Timeframe(end - timedelta(days=days), end)
+
+    def rows(self, frame: Timeframe, bucket: Bucket) -> Sequence[PriceComparison]:
+        """Return the rows of `frame`, oldest first."""
+        return self._history.between(frame.start, frame.end, bucket)
+
+    def differences(self, frame: Timeframe) -> DifferenceSummary:
+        """Summarise the differences of the valid rows of `frame`."""
+        return self._history.differences(frame.start, frame.end)
+
+    def recent_rows(self) -> Sequence[PriceComparison]:
+        """Return the rows that are not stale, oldest first."""
+        now = self._clock()
+        # A row of the slot of now, and one from a clock that runs ahead, are recent as well.
+        return self._history.between(now - STALE_AFTER, now + timedelta(days=1), "raw")
