@@ -70,6 +70,14 @@ class Operator:
         assert done.returncode == 0, f"{script}\nleft with {done.returncode}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
+    def health(self) -> int:
+        """Return the HTTP status of /health, as on the host itself; 0 when nobody answers."""
+        program = (
+            "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8001, timeout=5); "
+            "c.request('GET', '/health'); print(c.getresponse().status)"
+        )
+        return int(self.root(f'python3 -c "{program}" 2>/dev/null || echo 0'))
+
     def unit(self, unit: str, name: str) -> str:
         """Return a property of a unit."""
         return self.root(f"systemctl show --value --property {name} {unit}")

@@ -14,6 +14,7 @@ TIMER = "utxoracle-integration.timer"
 ENV = "/etc/utxoracle/.env"
 HOME = "/opt/utxoracle"
 SERVICES = [API, STREAM]
+HEALTHY = 200
 
 
 KEEP_ENV = f"cp -a {ENV} {ENV}.kept\n"
@@ -185,7 +186,6 @@ FAULTS = [
         "a node that is away",
         "systemctl stop bitcoind",
         "systemctl start bitcoind",
-        "rpc_whitelist",
         "health",
     ),
     _fault(
@@ -220,9 +220,12 @@ def test_a_sound_host_is_accepted(operator: Operator) -> None:
 def test_verify_fails_by_name_for(operator: Operator, fault: Fault) -> None:
     operator.root(fault.inject)
     try:
+        if "health" in fault.named:
+            operator.wait("/health is unhealthy, or away", lambda: operator.health() != HEALTHY)
         code, failed, text = _verify(operator, 0)
     finally:
         operator.root(fault.undo)
+        operator.wait("/health has recovered", lambda: operator.health() == HEALTHY)
     assert code == 2, text
     assert fault.named <= failed, text
     assert failed <= fault.named | fault.also, text

@@ -6,7 +6,6 @@ therefore uses the standard library only.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -78,7 +77,9 @@ def properties(unit: str, *names: str) -> dict[str, str]:
 
 def service(unit: str, home: Path) -> Check:
     """A long-running service is enabled, up, as its files say, and from the current release."""
-    found = properties(unit, "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "MainPID", "LoadState")
+    found = properties(
+        unit, "LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "MainPID", "User"
+    )
     if found.get("LoadState") != "loaded":
         return verdict(f"unit {unit}", f"is {found.get('LoadState')}; deploy again")
     problems = []
@@ -88,11 +89,17 @@ def service(unit: str, home: Path) -> Check:
         problems.append(f"is {found['UnitFileState']}, so a reboot would not bring it up; `systemctl enable {unit}`")
     if found["NeedDaemonReload"] == "yes":
         problems.append("was changed on disk since systemd read it; `systemctl daemon-reload` and restart it")
-    with contextlib.suppress(OSError):
-        directory, current = Path(f"/proc/{found['MainPID']}/cwd").readlink(), (home / "current").resolve()
-        if directory != current:
-            problems.append(f"runs from {directory} and not from {current}; restart it")
+    directory, current = directory_of(found["MainPID"], found["User"]), str((home / "current").resolve())
+    if directory not in {"", current}:
+        problems.append(f"runs from {directory} and not from {current}; restart it")
     return verdict(f"unit {unit}", *problems)
+
+
+def directory_of(pid: str, user: str) -> str:
+    """Return the working directory of a process of `user`; empty when it has ended."""
+    # As that user: root in a container may not look into other users' processes.
+    become = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups") if user else ()
+    return run(*become, "readlink", f"/proc/{pid}/cwd").stdout.strip()
 
 
 def job(unit: str) -> Check:
