@@ -253,7 +253,7 @@ def test_our_own_services_may_hold_our_ports(tmp_path: Path) -> None:
     assert host.is_ours("utxoracle-api.service", 8001, "utxoracle")
     assert not host.is_ours("somebody.service", 8001, "utxoracle")
     site = tmp_path / "utxoracle.conf"
-    assert not host.is_ours("nginx.service", 8443, "utxoracle", site)
+    assert not host.is_ours("nginx.service", 8443, "utxoracle", tmp_path)
     site.write_text("server {\n  listen 0.0.0.0:8443 ssl;\n}\n", encoding="utf-8")
-    assert host.is_ours("nginx.service", 8443, "utxoracle", site)
-    assert not host.is_ours("nginx.service", 443, "utxoracle", site)
+    assert host.is_ours("nginx.service", 8443, "utxoracle", tmp_path)
+    assert not host.is_ours("nginx.service", 443, "utxoracle", tmp_path)

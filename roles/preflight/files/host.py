@@ -173,10 +173,11 @@ def unit_or_program(process: Path) -> str:
     return unit.group(1) if unit else (process / "comm").read_text(encoding="utf-8").strip()
 
 
-def is_ours(owner: str, port: int, prefix: str, site: Path = Path("/etc/nginx/conf.d/utxoracle.conf")) -> bool:
+def is_ours(owner: str, port: int, prefix: str, sites: Path = Path("/etc/nginx/conf.d")) -> bool:
     """Return whether `owner` holds `port` for us: one of our units, or nginx by our own site."""
     if owner.startswith(prefix + "-"):
         return True
+    site = sites / f"{prefix}.conf"
     if owner not in {"nginx.service", "nginx"} or not site.is_file():
         return False
     return re.search(rf"^\s*listen\s.*\b{port}\b", site.read_text(encoding="utf-8"), re.MULTILINE) is not None

@@ -1,7 +1,7 @@
-"""Make the secrets that the host has not got yet, and print all of them for the settings file.
+"""Make the secrets that the host has not got yet, and print what the settings file needs of them.
 
-`made_secrets.py DIRECTORY PASSWORD_FILE RPC_USER MAY_WRITE` prints {"made", "found"}; runs on the host as root. What is
-there is never changed, so that every deploy finds the secrets of the first.
+Ansible feeds this file to the host's python3 and appends the call of `main`; it therefore uses the standard library
+only. What is there is never changed, so that every deploy finds the secrets of the first.
 """
 
 from __future__ import annotations
@@ -12,18 +12,25 @@ import secrets
 import sys
 from pathlib import Path
 
+KEY_BYTES = 48
 
-def main(directory: Path, password_file: Path, rpc_user: str, *, may_write: bool) -> None:
-    """Make the signing key and the first password; read the password of the node's RPC user, if it has one."""
-    key_file = directory / "jwt_secret_key"
-    made = [str(file) for file in (key_file, password_file) if not file.exists()]
-    if may_write:
-        for name in made:
-            write_new(Path(name), secrets.token_urlsafe(48 if name == str(key_file) else 18))
-    # In check mode nothing was made, and any key shows that the file would change.
-    found = {"jwt_secret_key": read(key_file) or secrets.token_urlsafe(48)}
-    if rpc_user and (rpc_password := read(directory / "bitcoin_rpc_password")):
-        found |= {"bitcoin_rpc_user": rpc_user, "bitcoin_rpc_password": rpc_password}
+
+def main(text: str) -> None:
+    """Print {"made", "found"} for `text`, JSON of {"directory", "rpc_user", "check"}.
+
+    `found` has values by setting in small letters. The node's RPC user is among them when there is a password for it.
+    """
+    asked = json.loads(text)
+    directory = Path(asked["directory"])
+    found = {"jwt_secret_key": read(directory / "jwt_secret_key")}
+    made = not found["jwt_secret_key"]
+    if made:
+        # In check mode it is not kept: any key shows that the file would change.
+        found["jwt_secret_key"] = secrets.token_urlsafe(KEY_BYTES)
+        if not asked["check"]:
+            keep(directory / "jwt_secret_key", found["jwt_secret_key"])
+    if asked["rpc_user"] and (rpc_password := read(directory / "bitcoin_rpc_password")):
+        found |= {"bitcoin_rpc_user": asked["rpc_user"], "bitcoin_rpc_password": rpc_password}
     sys.stdout.write(json.dumps({"made": made, "found": found}))
 
 
@@ -32,16 +39,13 @@ def read(file: Path) -> str:
     return file.read_text(encoding="utf-8").strip() if file.exists() else ""
 
 
-def write_new(file: Path, secret: str) -> None:
+def keep(file: Path, secret: str) -> None:
     """Write `secret` so that nobody but root ever sees any of it, and that a crash leaves no half of it."""
-    part = file.with_name(f"{file.name}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    fresh = file.with_name(f".{file.name}")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(f"{secret}\n")
         stream.flush()
-        os.fsync(stream.fileno())
-    part.rename(file)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], may_write=sys.argv[4] == "true")
+        os.fsync(descriptor)
+    fresh.replace(file)

@@ -14,7 +14,8 @@ from tests.node.host.container_engine import ContainerEngine, EngineError
 
 SSH_USER = "admin"
 # Without SYS_ADMIN systemd drops the sandbox of every unit, and does not say so.
-_CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "NET_RAW", "AUDIT_WRITE", "SYS_NICE")
+# Without SYS_PTRACE root itself cannot see through ProtectProc=invisible, which PrivateUsers= then fails on.
+_CAPABILITIES = ("SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN", "NET_RAW", "AUDIT_WRITE", "SYS_NICE")
 _ONLY_DOCKER = (
     *("--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp"),  # noqa: S108 - a mount in the node, not a file here
     *("--security-opt", "apparmor=unconfined", "--cgroupns=private"),
