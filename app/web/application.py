@@ -84,6 +84,7 @@ def create_app(values: WebValues, services: WebServices) -> Flask:
     send_headers(app, values.allowed_origins)
     registry = figures_registry(services.prices, services.log, services.monitor) if values.metrics_enabled else None
     if registry is not None:
+        app.extensions["utxoracle-figures"] = registry
         count_requests(app, registry)
     limiter = limit_rates(app, values.requests_per_minute)
     authenticate_callers(

@@ -24,7 +24,12 @@ const usd = (value, signed = false) =>
     maximumFractionDigits: Math.abs(value) < 1000 ? 2 : 0,
     signDisplay: signed ? "exceptZero" : "auto",
   });
-const clock = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+const percentage = new Intl.NumberFormat("en-US", {
+  minimumFractionDigits: 2,
+  maximumFractionDigits: 2,
+  signDisplay: "exceptZero",
+});
+const clock = (at) => new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 
 function take(row) {
   const at = Date.parse(row.timestamp);
@@ -58,7 +63,7 @@ function showPrice() {
   $("rate").textContent = newest.exchange_price === null ? "–" : usd(newest.exchange_price);
   $("rate-about").textContent = newest.exchange_price === null ? "no fresh rate from mempool" : "as mempool quotes it";
   const percent = document.createElement("small");
-  percent.textContent = newest.difference === null ? "" : ` ${newest.difference_percent.toFixed(2)} %`;
+  percent.textContent = newest.difference === null ? "" : ` ${percentage.format(newest.difference_percent)} %`;
   $("difference").replaceChildren(newest.difference === null ? "–" : usd(newest.difference, true), percent);
   state.hidden = newest.is_valid && ageMs <= STALE_MS;
   state.className = `pill ${newest.is_valid ? "fair" : "bad"}`;

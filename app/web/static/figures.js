@@ -1,4 +1,5 @@
 const MB = 1_000_000;
+const since = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 const count = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 0 });
 
 const SHOWN = [
@@ -8,7 +9,7 @@ const SHOWN = [
   ["Requests answered", "utxoracle_api_requests_total", (value) => count(value)],
   ["Memory of the API", "utxoracle_process_resident_memory_bytes", (value) => `${count(value / MB)} MB`],
   ["CPU time of the API", "utxoracle_process_cpu_seconds_total", (value) => `${value.toFixed(1)} s`],
-  ["API running since", "utxoracle_process_start_time_seconds", (value) => new Date(1000 * value).toLocaleString()],
+  ["API running since", "utxoracle_process_start_time_seconds", (value) => since.format(1000 * value)],
 ];
 
 // Shows some of the metrics as a list of terms, and all of them as rows of a table.

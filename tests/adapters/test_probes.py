@@ -1,0 +1,91 @@
+"""What is told apart beside bitcoind, over real sockets."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from app.adapters.probes import EsploraProbe, MempoolProbe, UpstreamError
+from app.services.health import DegradedError, SkippedError
+
+
+@contextmanager
+def answering(answer: bytes, first_line: bytes = b"") -> Iterator[str]:
+    """Answer every connection that begins with `first_line`, and close it; give the URL."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            line = self.rfile.readline()
+            if line.startswith(first_line):
+                while first_line == b"GET" and self.rfile.readline().strip():
+                    pass
+                self.wfile.write(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def http(body: bytes, status: str = "200 OK") -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+
+
+@contextmanager
+def over_http(body: bytes, status: str = "200 OK") -> Iterator[str]:
+    with answering(http(body, status), b"GET") as url:
+        yield url
+
+
+def test_esplora_says_its_height() -> None:
+    with over_http(b"900123") as url:
+        assert EsploraProbe(url).probe() == "Esplora at height 900123"
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"hello", "200 OK"), (b"1", "404 Not Found"), (b"", "200 OK")])
+def test_what_is_not_esplora_is_an_error(body: bytes, status: str) -> None:
+    with over_http(body, status) as url, pytest.raises(UpstreamError, match="ELECTRS_API_URL"):
+        EsploraProbe(url).probe()
+
+
+def test_an_electrs_without_rest_is_told_apart() -> None:
+    with (
+        answering(b'{"jsonrpc": "2.0", "result": ["electrs/0.10.9", "1.4"], "id": 0}\n', b"{") as url,
+        pytest.raises(DegradedError, match="electrs/0.10.9 .* Electrum protocol only"),
+    ):
+        EsploraProbe(url).probe()
+
+
+def test_an_operator_without_electrs_is_none_the_worse() -> None:
+    for nothing in (None, ""):
+        with pytest.raises(SkippedError):
+            EsploraProbe(nothing).probe()
+
+
+def test_nobody_there_is_an_error_that_names_the_address() -> None:
+    with over_http(b"") as url:
+        pass
+    with pytest.raises(UpstreamError, match=url):
+        EsploraProbe(url).probe()
+    with pytest.raises(UpstreamError, match=url):
+        MempoolProbe(url).probe()
+
+
+def test_mempool_says_its_version() -> None:
+    with over_http(b'{"hostname": "node", "version": "3.4-dev", "backend": "none"}') as url:
+        assert MempoolProbe(url).probe() == "mempool 3.4-dev"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"[]", "200 OK"), (b"<html>", "200 OK"), (b"{}", "502 Bad Gateway"), (b"\xff", "200 OK")]
+)
+def test_what_is_not_mempool_is_an_error(body: bytes, status: str) -> None:
+    with over_http(body, status) as url, pytest.raises(UpstreamError, match="MEMPOOL_API_URL"):
+        MempoolProbe(url).probe()

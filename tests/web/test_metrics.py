@@ -1,0 +1,118 @@
+"""/metrics: the figures, in both forms, and the table of them in docs/METRICS.md."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.adapters.database.engine import Database, open_database
+from tests.fakes.web_application import WebApplication
+
+MANIFEST = Path(__file__).resolve().parents[2] / "docs" / "METRICS.md"
+
+
+def text(web: WebApplication) -> str:
+    answer = web.client().get("/metrics", headers=web.bearer())
+    assert answer.status_code == 200
+    assert answer.content_type.startswith("text/plain; version=0.0.4")
+    return answer.get_data(as_text=True)
+
+
+def figures(web: WebApplication) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    families = text_string_to_metric_families(text(web))
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value for each in families for sample in each.samples
+    }
+
+
+def named(web: WebApplication, name: str, **labels: str) -> float | None:
+    return figures(web).get((name, frozenset(labels.items())))
+
+
+def test_the_manifest_names_what_is_served_and_nothing_else(web: WebApplication) -> None:
+    web.keep()
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \|", MANIFEST.read_text(encoding="utf-8"), re.MULTILINE)
+    listed = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+    web.client().get("/health")
+    served: dict[str, tuple[str, set[str]]] = {}
+    for family in text_string_to_metric_families(text(web)):
+        # A counter and a histogram also say when they were made, and a histogram has a label of its own.
+        if family.samples and not family.name.endswith("_created"):
+            labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+            served[family.name] = (family.type, labels)
+    assert served == listed
+
+
+def test_figures_of_the_newest_row(web: WebApplication) -> None:
+    web.keep(slots_ago=2, is_valid=False, invalid_reason="too_few_points")
+    web.keep()
+    assert named(web, "utxoracle_price_estimate_usd") == 101_000
+    assert named(web, "utxoracle_price_exchange_usd") == 100_000
+    assert named(web, "utxoracle_price_difference_usd") == 1000
+    assert named(web, "utxoracle_price_difference_percent") == 1
+    assert named(web, "utxoracle_price_valid_bool") == 1
+    assert 0 <= (named(web, "utxoracle_price_age_seconds") or -1) < 700
+    assert named(web, "utxoracle_price_rows_day", validity="valid") == 1
+    assert named(web, "utxoracle_price_rows_day", validity="invalid") == 1
+    assert named(web, "utxoracle_event_log_last_id") == 2
+
+
+def test_what_is_not_known_is_left_out(web: WebApplication) -> None:
+    assert named(web, "utxoracle_price_estimate_usd") is None
+    web.keep(exchange_price=None)
+    assert named(web, "utxoracle_price_estimate_usd") == 101_000
+    assert named(web, "utxoracle_price_exchange_usd") is None
+    assert named(web, "utxoracle_price_difference_usd") is None
+
+
+def test_without_the_database_health_is_still_told(tmp_path: Path) -> None:
+    away = WebApplication(open_database(f"sqlite:///{tmp_path / 'nothing.db'}"))
+    registry = away.app.extensions["utxoracle-figures"]
+    away.monitor.start()
+    names = {family.name for family in registry.collect()}
+    away.monitor.stop()
+    assert "utxoracle_health_check_state" in names
+    assert "utxoracle_price_rows_day" not in names
+
+
+def test_health_has_one_state_for_each_check(web: WebApplication) -> None:
+    found = figures(web)
+    states = {labels: value for (name, labels), value in found.items() if name == "utxoracle_health_check_state"}
+    assert states[frozenset({("check", "bitcoind"), ("state", "ok")})] == 1
+    assert sum(states.values()) == len(web.checks)
+    assert found["utxoracle_health_up_bool", frozenset()] == 1
+
+
+def test_requests_are_counted_by_route_and_not_by_what_a_client_makes_up(
+    web: WebApplication, client: FlaskClient
+) -> None:
+    for path in ("/a", "/b", "/c"):
+        client.get(path)
+    client.open("/d", method="MADEUP")
+    client.get("/static/appliance.css", buffered=True)
+    name = "utxoracle_api_requests_total"
+    assert named(web, name, route="unknown", method="GET", status="404") == 3
+    assert named(web, name, route="unknown", method="other", status="404") == 1
+    assert named(web, name, route="/static/<path:filename>", method="GET", status="200") == 1
+    assert (named(web, "utxoracle_api_request_seconds_count") or 0) >= 5
+
+
+def test_json_holds_the_same_figures(web: WebApplication, client: FlaskClient) -> None:
+    web.keep()
+    found: dict[str, Any] = client.get("/metrics?format=json", headers=web.bearer()).get_json()
+    by_name = {each["name"]: each for each in found["items"]}
+    assert by_name["utxoracle_price_estimate_usd"]["samples"][0]["value"] == 101_000
+    assert {each["name"] for each in found["items"]} == {
+        family.name for family in web.app.extensions["utxoracle-figures"].collect()
+    }
+
+
+def test_metrics_can_be_switched_off(sqlite_database: Database) -> None:
+    web = WebApplication(sqlite_database, values={"metrics_enabled": False})
+    web.add_account()
+    answer = web.client().get("/metrics", headers=web.bearer())
+    assert (answer.status_code, answer.get_json()["code"]) == (404, "METRICS_DISABLED")

@@ -1,0 +1,170 @@
+"""Prices over REST, from the real database."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.fakes.web_application import WebApplication
+
+BASE = "/api/prices"
+DAY = timedelta(days=1)
+
+
+def get(web: WebApplication, path: str, status: int = 200, **query: object) -> Any:  # noqa: ANN401 - JSON
+    answer = web.client().get(f"{BASE}/{path}", headers=web.bearer(), query_string=query)
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    return answer.get_json()
+
+
+def test_an_empty_database_is_no_error(web: WebApplication) -> None:
+    assert get(web, "latest", 404)["code"] == "NO_DATA"
+    history = get(web, "historical")
+    assert (history["items"], history["count"], history["next_cursor"]) == ([], 0, None)
+    comparison = get(web, "comparison")
+    assert comparison["count"] == comparison["valid_count"] == comparison["compared_count"] == 0
+    assert comparison["mean_difference"] is comparison["median_difference"] is None
+
+
+def test_the_latest_row_says_its_age(web: WebApplication) -> None:
+    web.keep(slots_ago=1, utxoracle_price=1.0)
+    timestamp = web.keep()
+    row = get(web, "latest")
+    assert row["timestamp"] == timestamp.isoformat()
+    assert (row["utxoracle_price"], row["exchange_price"]) == (101_000.0, 100_000.0)
+    assert (row["difference"], row["difference_percent"]) == (1000.0, 1.0)
+    assert 0 <= row["age_seconds"] - (datetime.now(UTC) - timestamp).total_seconds() + 5 <= 5
+    assert row["stale"] is False
+    assert (row["confidence"], row["invalid_reason"], row["is_valid"]) == (None, None, True)
+
+
+def test_the_latest_row_is_served_although_it_is_invalid_and_old(web: WebApplication) -> None:
+    web.keep(slots_ago=5, utxoracle_price=None, is_valid=False, invalid_reason="node_unreachable")
+    row = get(web, "latest")
+    assert (row["stale"], row["is_valid"], row["invalid_reason"]) == (True, False, "node_unreachable")
+    assert row["difference"] is row["utxoracle_price"] is None
+
+
+def test_rows_come_oldest_first_and_only_those_of_the_days_asked_for(web: WebApplication) -> None:
+    recent = [web.keep(slots_ago=ago) for ago in (0, 100, 143)]
+    web.keep(slots_ago=145)
+    items = get(web, "historical", days=1)["items"]
+    assert [row["timestamp"] for row in items] == [each.isoformat() for each in reversed(recent)]
+    assert len(get(web, "historical", days=2)["items"]) == 4
+
+
+def test_a_timeframe_includes_its_start_and_not_its_end(web: WebApplication) -> None:
+    first, second = web.keep(slots_ago=9), web.keep(slots_ago=8)
+    found = get(web, "historical", **{"from": first.isoformat(), "to": second.isoformat()})
+    assert [row["timestamp"] for row in found["items"]] == [first.isoformat()]
+    assert found["timeframe"] == {"from": first.isoformat(), "to": second.isoformat()}
+
+
+def test_a_timeframe_may_be_in_any_zone(web: WebApplication) -> None:
+    timestamp = web.keep(slots_ago=9)
+    begin = timestamp.replace(tzinfo=None).isoformat()
+    found = get(web, "historical", **{"from": f"{begin}-00:00", "to": f"{begin[:16]}:01Z"})
+    assert found["count"] == 1
+
+
+def test_buckets_are_means_of_the_valid_rows(web: WebApplication) -> None:
+    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - DAY
+    ago = int((web.clock() - day) / timedelta(minutes=10))
+    web.keep(slots_ago=ago, utxoracle_price=100.0)
+    web.keep(slots_ago=ago - 1, utxoracle_price=200.0)
+    web.keep(slots_ago=ago - 2, utxoracle_price=999.0, is_valid=False, invalid_reason="below_min_price")
+    web.keep(slots_ago=ago - 6, utxoracle_price=300.0)
+    hours = get(web, "historical", days=3, bucket="hour")["items"]
+    assert [row["utxoracle_price"] for row in hours] == [150.0, 300.0]
+    (of_day,) = get(web, "historical", days=3, bucket="day")["items"]
+    assert (of_day["timestamp"], of_day["utxoracle_price"]) == (day.isoformat(), 200.0)
+
+
+def test_columns_on_request(web: WebApplication) -> None:
+    earlier, later = web.keep(slots_ago=1, exchange_price=None), web.keep()
+    found = get(web, "historical", columns="timestamp,difference")
+    assert found["columns"] == {"timestamp": [earlier.isoformat(), later.isoformat()], "difference": [None, 1000.0]}
+    assert "items" not in found
+    (row,) = get(web, "historical", columns="all", days=1)["columns"]["source"][:1]
+    assert row == "live"
+
+
+def test_differences_are_summed_up(web: WebApplication) -> None:
+    for ago, estimate in enumerate((101_000.0, 103_000.0, 99_000.0, 102_000.0)):
+        web.keep(slots_ago=ago, utxoracle_price=estimate)
+    web.keep(slots_ago=4, exchange_price=None)
+    web.keep(slots_ago=5, is_valid=False, invalid_reason="too_few_points")
+    web.keep(slots_ago=200)
+    found = get(web, "comparison", days=1)
+    assert (found["mean_difference"], found["median_difference"]) == (1250.0, 1500.0)
+    assert (found["min_difference"], found["max_difference"]) == (-1000.0, 3000.0)
+    assert (found["count"], found["valid_count"], found["compared_count"]) == (6, 5, 4)
+    assert found["timeframe"]["days"] == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "days=0",
+        "days=366",
+        "days=-1",
+        "days=1.5",
+        "days=x",
+        "days=",
+        "days=1&days=2",
+        "days=99999999999999999999999",
+        "bucket=week",
+        "columns=",
+        "columns=password_hash",
+        "columns=timestamp,",
+        "from=2026-01-01T00:00:00Z",
+        "to=2026-01-01T00:00:00Z",
+        "from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "from=2026-01-01T00:00:00&to=2026-01-02T00:00:00",
+        "from=2024-01-01T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z&days=1",
+        "from=yesterday&to=today",
+        "limit=5",
+        "days=1%00",
+        "days=%ff",
+        "%00=1",
+    ],
+)
+def test_a_query_that_makes_no_sense_is_400_and_says_why(web: WebApplication, client: FlaskClient, query: str) -> None:
+    answer = client.get(f"{BASE}/historical?{query}", headers=web.bearer())
+    problem = answer.get_json()
+    assert (answer.status_code, problem["code"]) == (400, "BAD_QUERY"), problem
+    assert len(problem["detail"]) > 20
+
+
+def test_who_asks_again_is_told_that_nothing_changed(web: WebApplication, client: FlaskClient) -> None:
+    web.keep(slots_ago=1)
+    frame = {"from": "2026-01-01T00:00:00Z", "to": "2026-12-31T00:00:00Z"}
+    first = client.get(f"{BASE}/historical", headers=web.bearer(), query_string=frame)
+    again = client.get(
+        f"{BASE}/historical", headers=web.bearer() | {"If-None-Match": first.headers["ETag"]}, query_string=frame
+    )
+    assert (again.status_code, again.get_data()) == (304, b"")
+    web.keep()
+    changed = client.get(
+        f"{BASE}/historical", headers=web.bearer() | {"If-None-Match": first.headers["ETag"]}, query_string=frame
+    )
+    assert changed.status_code == 200
+
+
+def test_long_answers_are_compressed_for_those_who_can_read_it(web: WebApplication, client: FlaskClient) -> None:
+    for ago in range(20):
+        web.keep(slots_ago=ago)
+    plain = client.get(f"{BASE}/historical", headers=web.bearer())
+    small = client.get(f"{BASE}/historical", headers=web.bearer() | {"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in plain.headers
+    assert small.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in small.headers["Vary"]
+    assert len(small.get_data()) < len(plain.get_data()) / 5
+    assert json.loads(gzip.decompress(small.get_data())) == plain.get_json()
