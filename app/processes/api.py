@@ -96,6 +96,7 @@ def make_app(settings: Settings, directories: configuration.Directories) -> Flas
             prices=price_view(database),
             log=DatabaseEventLog(database),
             monitor=monitor,
+            machine=LocalMachine(directories.state),
         ),
     )
 

@@ -12,12 +12,13 @@ from app.web.api.metrics import metrics_blueprint
 from app.web.api.openapi import openapi_blueprint
 from app.web.api.prices import prices_blueprint
 from app.web.caller import authenticate_callers
-from app.web.figures import count_requests, figures_registry
+from app.web.figures import figures_registry
 from app.web.health import health_blueprint
 from app.web.pages import pages_blueprint
 from app.web.problems import answer_problems
 from app.web.proxies import TrustedProxies
 from app.web.rate_limits import LOGINS_PER_MINUTE, limit_rates
+from app.web.request_figures import count_requests
 from app.web.response_headers import send_headers
 from app.web.sessions import Sessions
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from app.services.authentication import Authentication
     from app.services.event_log import EventLog
     from app.services.health import HealthMonitor
+    from app.services.health_checks import Machine
     from app.services.price_view import PriceView
 
 _MAX_BODY_BYTES = 65_536
@@ -72,6 +74,7 @@ class WebServices:
     prices: PriceView
     log: EventLog
     monitor: HealthMonitor
+    machine: Machine
 
 
 def create_app(values: WebValues, services: WebServices) -> Flask:
@@ -82,8 +85,9 @@ def create_app(values: WebValues, services: WebServices) -> Flask:
     app.wsgi_app = TrustedProxies(app.wsgi_app, values.trusted_proxies)  # type: ignore[method-assign] # Flask's way
     # The order is that in which a request passes them.
     send_headers(app, values.allowed_origins)
-    registry = figures_registry(services.prices, services.log, services.monitor) if values.metrics_enabled else None
-    if registry is not None:
+    registry = None
+    if values.metrics_enabled:
+        registry = figures_registry(services.prices, services.log, services.monitor, services.machine)
         app.extensions["utxoracle-figures"] = registry
         count_requests(app, registry)
     limiter = limit_rates(app, values.requests_per_minute)

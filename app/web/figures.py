@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response, g, request
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.process_collector import ProcessCollector
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from app.services.health import CHECK_STATUSES
@@ -19,46 +17,17 @@ if TYPE_CHECKING:
 
     from app.services.event_log import EventLog
     from app.services.health import HealthMonitor
+    from app.services.health_checks import Machine
     from app.services.price_view import PriceView
 
-_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
-
-def figures_registry(prices: PriceView, log: EventLog, monitor: HealthMonitor) -> CollectorRegistry:
+def figures_registry(prices: PriceView, log: EventLog, monitor: HealthMonitor, machine: Machine) -> CollectorRegistry:
     """Return the figures of prices, event log and health, asked for when somebody looks, and of this process."""
     registry = CollectorRegistry()
     registry.register(_Prices(prices, log))
     registry.register(_Health(monitor))
-    ProcessCollector(namespace="utxoracle", registry=registry)
+    registry.register(_Process(machine))
     return registry
-
-
-def count_requests(app: Flask, registry: CollectorRegistry) -> None:
-    """Count the requests of `app` and their durations in `registry`."""
-    requests = Counter("utxoracle_api_requests", "Requests answered.", ("route", "method", "status"), registry=registry)
-    durations = Histogram(
-        "utxoracle_api_request_seconds",
-        "Time from a request to its answer.",
-        registry=registry,
-        buckets=_BUCKETS_SECONDS,
-    )
-
-    @app.before_request
-    def begin() -> None:
-        g.began = time.perf_counter()
-
-    @app.after_request
-    def end(answer: Response) -> Response:
-        route = request.url_rule.rule if request.url_rule else "unknown"
-        requests.labels(route, _method(request.method), str(answer.status_code)).inc()
-        if "began" in g:
-            durations.observe(time.perf_counter() - g.began)
-        return answer
-
-
-def _method(method: str) -> str:
-    """Return the method, or one word for all that a client may have made up."""
-    return method if method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} else "other"
 
 
 class _Prices(Collector):
@@ -110,6 +79,23 @@ class _Health(Collector):
         yield latencies
         yield from _gauge("health_up_bool", "0 when unhealthy.", float(report.verdict != "unhealthy"))
         yield from _gauge("health_age_seconds", "Age of the oldest result of a check.", report.age_seconds)
+
+
+class _Process(Collector):
+    """Not the library's own, which says nothing where a sandbox hides /proc/stat."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._started = time.time()
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        used_bytes = self._machine.process_bytes()
+        if used_bytes is not None:
+            yield from _gauge("process_resident_memory_bytes", "Memory of this process.", float(used_bytes))
+        yield from _gauge("process_start_time_seconds", "Start of this process, since 1970.", self._started)
+        yield CounterMetricFamily(
+            "utxoracle_process_cpu_seconds", "Processor time of this process.", value=time.process_time()
+        )
 
 
 def _gauge(name: str, documentation: str, value: float | None) -> Iterator[GaugeMetricFamily]:

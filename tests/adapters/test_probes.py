@@ -58,7 +58,7 @@ def test_what_is_not_esplora_is_an_error(body: bytes, status: str) -> None:
 def test_an_electrs_without_rest_is_told_apart() -> None:
     with (
         answering(b'{"jsonrpc": "2.0", "result": ["electrs/0.10.9", "1.4"], "id": 0}\n', b"{") as url,
-        pytest.raises(DegradedError, match="electrs/0.10.9 .* Electrum protocol only"),
+        pytest.raises(DegradedError, match=r"electrs/0\.10\.9 .* Electrum protocol only"),
     ):
         EsploraProbe(url).probe()
 

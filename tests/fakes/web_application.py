@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -17,6 +18,7 @@ from app.adapters.database.accounts import DatabaseAccounts, DatabaseRevokedToke
 from app.adapters.database.engine import Database
 from app.adapters.database.events import DatabaseEventLog
 from app.adapters.database.prices import DatabasePriceHistory
+from app.adapters.machine import LocalMachine
 from app.domain.price.comparison import PriceComparison, slot_of
 from app.services.authentication import Authentication
 from app.services.health import HealthMonitor, Pace
@@ -77,6 +79,7 @@ class WebApplication:
                 prices=PriceView(self.history, self.clock),
                 log=DatabaseEventLog(self.database),
                 monitor=self.monitor,
+                machine=LocalMachine(Path("/")),
             ),
         )
 

@@ -16,7 +16,7 @@ BASE = "/api/prices"
 DAY = timedelta(days=1)
 
 
-def get(web: WebApplication, path: str, status: int = 200, **query: object) -> Any:  # noqa: ANN401 - JSON
+def get(web: WebApplication, path: str, status: int = 200, /, **query: Any) -> Any:  # noqa: ANN401 - JSON
     answer = web.client().get(f"{BASE}/{path}", headers=web.bearer(), query_string=query)
     assert answer.status_code == status, answer.get_data(as_text=True)
     return answer.get_json()
