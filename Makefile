@@ -1,0 +1,41 @@
+# `make help` says what there is. Nothing needs to be installed beforehand but python3, make and git.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+NAME := utxoracle-demo
+STAGES :=
+
+.PHONY: help setup up down shell logs test check render lock
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Make .venv with everything a checkout needs, and .venv/bin/utxoracle
+	@python3 tests/setup_checkout.py
+
+up: setup ## Boot a throwaway node with real parts and deploy the appliance onto it
+	@python3 tests/node/node up
+
+down: ## Remove that node, its images and its files
+	@python3 tests/node/node down
+
+shell: ## Open a shell on that node, as root
+	@python3 tests/node/node exec $(NAME) bash
+
+logs: ## Follow the journal of the appliance and of the node
+	@python3 tests/node/node exec $(NAME) journalctl --follow --lines=50 --output=short-iso \
+	  --unit='utxoracle-*' --unit=bitcoind --unit=life --unit=nginx
+
+test: setup ## Prove everything, fastest first; STAGES="unit services" proves a part
+	@python3 tests/stages.py $(STAGES)
+
+check: setup ## Prove what takes seconds: lint, types, layers, unit
+	@python3 tests/stages.py lint types layers unit
+
+render: setup ## Render the files that repeat the settings from their declaration
+	@$(BIN)/python -m app.config.render
+
+lock: setup ## Compile the locks in requirements/ anew, with hashes and without addresses
+	@for name in setup run dev; do \
+	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-annotate --no-header requirements/$$name.in --output-file requirements/$$name.txt \
+	    || exit 1; done
