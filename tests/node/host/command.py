@@ -6,9 +6,10 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.node.host import images, nodes
+from tests.node.host import demonstration, images, nodes
 from tests.node.host.checkout import MADE
 from tests.node.host.container_engine import ContainerEngine, EngineError
 
@@ -48,6 +49,12 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("name")
         command.set_defaults(do=does)
 
+    for name, do, text in (
+        ("up", demonstration.up, "boot the demonstration node and deploy the appliance onto it"),
+        ("down", demonstration.down, "remove the demonstration node, its images and its files"),
+    ):
+        commands.add_parser(name, help=text).set_defaults(do=_without_options(do))
+
     run = commands.add_parser("exec", help="run a command in a node as root")
     run.add_argument("name")
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND …")
@@ -64,6 +71,10 @@ def parser() -> argparse.ArgumentParser:
     image.add_argument("--suite", choices=images.SUITES, default="trixie")
     image.set_defaults(do=_image)
     return top
+
+
+def _without_options(do: Callable[[ContainerEngine], None]) -> Callable[[ContainerEngine, argparse.Namespace], None]:
+    return lambda engine, _asked: do(engine)
 
 
 def _boot(engine: ContainerEngine, asked: argparse.Namespace) -> None:

@@ -1,0 +1,88 @@
+"""Which coins are free, found again from bitcoind after any interruption."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from tests.node.programs.bitcoind_rpc import BitcoindRpc, RpcError
+from tests.node.programs.life.history import MATURITY_BLOCKS
+from tests.node.programs.life.purse import Purse
+from tests.node.programs.life.scripts import Scripts
+from tests.node.programs.life.spending import SAT_PER_BTC
+from tests.node.programs.life.transaction import Coin, Transaction
+
+_ALREADY_SCANNING = -8
+
+
+class Ledger:
+    """Our coins as of one block, and our transactions that wait for the next.
+
+    Attributes:
+        tip: Height of that block.
+        purse: Coins that are free to spend.
+        pending: Our transactions in the mempool, by txid in wire order.
+    """
+
+    def __init__(self, rpc: BitcoindRpc, scripts: Scripts, purse: Purse) -> None:
+        self.tip = 0
+        self.purse = purse
+        self.pending: dict[bytes, Transaction] = {}
+        self._rpc = rpc
+        self._scripts = scripts
+        self._immature: deque[Coin] = deque()
+        self._spent_by_strangers: set[tuple[str, int]] = set()
+
+    def recover(self) -> None:
+        """Forget everything and ask bitcoind: for the UTXO set's coins of ours, less what the mempool spends."""
+        self.purse.clear()
+        self.pending.clear()
+        self._immature.clear()
+        waiting = [(txid, True) for txid in self._rpc.call("getrawmempool")]
+        # A transaction that was mined in this very moment has no answer, and its coins are not in the scan.
+        found = [each for each in self._rpc.batch("getrawtransaction", waiting) if not isinstance(each, RpcError)]
+        self._spent_by_strangers = {(spent["txid"], spent["vout"]) for each in found for spent in each["vin"]}
+        scan = self._scan()
+        self.tip = scan["height"]
+        for unspent in sorted(scan["unspents"], key=lambda each: int(each["height"])):
+            if (unspent["txid"], unspent["vout"]) not in self._spent_by_strangers:
+                self._take_in(unspent, unspent["vout"], unspent["scriptPubKey"], unspent["height"], unspent["coinbase"])
+
+    def connect(self, block: dict[str, Any]) -> None:
+        """Take in a block, as `getblock` describes it at verbosity 2, that lies on the tip."""
+        self.tip = block["height"]
+        for number, mined in enumerate(block["tx"]):
+            ours = self.pending.pop(bytes.fromhex(mined["txid"])[::-1], None)
+            if ours is not None:
+                self.purse.add(ours.coins_made(self.tip))
+                continue
+            # A coinbase, or what was in the mempool before we recovered.
+            for output in mined["vout"]:
+                if (mined["txid"], output["n"]) not in self._spent_by_strangers:
+                    described = {"txid": mined["txid"], "amount": output["value"]}
+                    self._take_in(described, output["n"], output["scriptPubKey"]["hex"], self.tip, number == 0)
+        while self._immature and self._immature[0].height + MATURITY_BLOCKS <= self.tip + 1:
+            self.purse.add([self._immature.popleft()])
+
+    def _take_in(self, unspent: dict[str, Any], vout: int, script: str, height: int, coinbase: bool) -> None:  # noqa: FBT001 - bitcoind's own flag
+        number = self._scripts.number_of(script)
+        value_sat = round(unspent["amount"] * SAT_PER_BTC)
+        if number is None or not value_sat:
+            return
+        coin = Coin(bytes.fromhex(unspent["txid"])[::-1], vout, value_sat, number, height)
+        if coinbase and height + MATURITY_BLOCKS > self.tip + 1:
+            self._immature.append(coin)
+        else:
+            self.purse.add([coin])
+
+    def _scan(self) -> dict[str, Any]:
+        descriptors = [self._scripts.descriptor(number) for number in range(len(self._scripts.output))]
+        try:
+            scan: dict[str, Any] = self._rpc.call("scantxoutset", "start", descriptors)
+        except RpcError as error:
+            if error.code != _ALREADY_SCANNING:
+                raise
+            # Left over from a generator that was killed while it waited.
+            self._rpc.call("scantxoutset", "abort")
+            scan = self._rpc.call("scantxoutset", "start", descriptors)
+        return scan

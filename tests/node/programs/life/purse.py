@@ -1,0 +1,78 @@
+"""The coins that are free to spend."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from tests.node.programs.life.transaction import Coin
+
+# Coins of 2^33 satoshi (86 BTC) and more are kept for whales.
+_WHALE_BITS = 34
+_BITS = 52
+# How many times larger than needed a coin is, in bits: people do not pay with the coin that fits best.
+_SPARE_BITS = (0, 0, 1, 1, 2, 3, 4)
+
+
+class Purse:
+    """Coins by size, each size from the oldest to the newest."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._by_bits: list[deque[Coin]] = [deque() for _ in range(_BITS)]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_bits))
+
+    def add(self, coins: Iterable[Coin]) -> None:
+        """Take in coins that are newer than those already here."""
+        for coin in coins:
+            self._by_bits[coin.value_sat.bit_length()].append(coin)
+
+    def clear(self) -> None:
+        """Hold nothing."""
+        for coins in self._by_bits:
+            coins.clear()
+
+    def put_back(self, coins: Iterable[Coin]) -> None:
+        """Take back coins that were not spent after all."""
+        for coin in coins:
+            self._by_bits[coin.value_sat.bit_length()].appendleft(coin)
+
+    def take(self, least_sat: int, *, not_above: int | None = None) -> Coin | None:
+        """Return a coin worth at least `least_sat`, or None.
+
+        Args:
+            least_sat: What it has to pay.
+            not_above: Height above which a coin is too young; when all are, or without it, the newest is taken, so
+                that the others go on ageing.
+        """
+        sizes = list(self._sizes_for(least_sat))
+        if not_above is not None:
+            for coins in sizes:
+                if coins and coins[0].height <= not_above:
+                    return coins.popleft()
+        return next((coins.pop() for coins in sizes if coins), None)
+
+    def take_largest(self, total_sat: int, most: int) -> list[Coin]:
+        """Return at most `most` coins, the largest first, until they are worth `total_sat`."""
+        taken: list[Coin] = []
+        for coins in reversed(self._by_bits):
+            while coins and len(taken) < most and sum(coin.value_sat for coin in taken) < total_sat:
+                taken.append(coins.popleft())
+        return taken
+
+    def take_made_at(self, height: int, least_sat: int) -> list[Coin]:
+        """Return, and no longer hold, the newest coins of at least `least_sat` if they were made at `height`."""
+        taken: list[Coin] = []
+        for coins in self._by_bits[least_sat.bit_length() :]:
+            while coins and coins[-1].height == height:
+                taken.append(coins.pop())
+        return taken
+
+    def _sizes_for(self, least_sat: int) -> Iterator[deque[Coin]]:
+        enough = least_sat.bit_length() + 1
+        start = min(enough + self._chance.choice(_SPARE_BITS), _WHALE_BITS)
+        for bits in (*range(start, _WHALE_BITS), *range(enough, start)):
+            yield self._by_bits[bits]

@@ -1,0 +1,201 @@
+"""What people do with their coins: the payments that the estimate reads, among everything else that a chain holds."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+
+from tests.node.programs.life.purse import Purse
+from tests.node.programs.life.scripts import COUNT, Scripts
+from tests.node.programs.life.transaction import Coin, Output, Transaction, build, compact_size, vsize_vb
+from tests.node.programs.price_path import PricePath
+
+SAT_PER_BTC = 100_000_000
+WINDOW_BLOCKS = 144
+_DUST_SAT = 1000
+_MOST_WHALE_COINS = 40
+
+_ROUND_USD = {
+    1: 2,
+    2: 1,
+    3: 1,
+    5: 4,
+    10: 8,
+    15: 3,
+    20: 9,
+    25: 6,
+    30: 6,
+    40: 4,
+    50: 12,
+    60: 2,
+    75: 2,
+    80: 2,
+    100: 16,
+    120: 1,
+    150: 4,
+    200: 8,
+    250: 3,
+    300: 4,
+    400: 2,
+    500: 6,
+    750: 1,
+    1000: 6,
+    1500: 1.5,
+    2000: 3,
+    3000: 1,
+    5000: 1.5,
+    10000: 1,
+}
+_ROUND_BTC = {
+    0.0001: 4,
+    0.0002: 3,
+    0.0003: 2,
+    0.0005: 5,
+    0.001: 10,
+    0.002: 6,
+    0.003: 4,
+    0.005: 8,
+    0.01: 14,
+    0.02: 6,
+    0.03: 4,
+    0.05: 8,
+    0.1: 10,
+    0.2: 4,
+    0.3: 2,
+    0.5: 5,
+    1: 4,
+    2: 1,
+    5: 0.5,
+    10: 0.3,
+}
+_KINDS = {"pay": 0.55, "sweep": 0.19, "consolidation": 0.02, "batch": 0.07, "note": 0.17}
+_SHARE_ROUND_USD, _SHARE_ROUND_BTC = 0.28, 0.07
+# Not everybody's coins are older than the estimate's window; payments from younger ones do not count.
+_SHARE_YOUNG = 0.3
+
+
+class Spending:
+    """Makes transactions out of the coins of a purse.
+
+    Args:
+        scripts: Where the coins lie.
+        purse: The coins.
+        price: What a dollar amount is in bitcoin.
+        chance: All that is random comes from here.
+        target_coins: When there are more, people consolidate instead of splitting.
+    """
+
+    def __init__(
+        self, scripts: Scripts, purse: Purse, price: PricePath, chance: random.Random, target_coins: int
+    ) -> None:
+        self.made: Counter[str] = Counter()
+        self._scripts = scripts
+        self._purse = purse
+        self._price = price
+        self._chance = chance
+        self._target_coins = target_coins
+
+    def script(self, besides: frozenset[int] | set[int] = frozenset()) -> int:
+        """Return one of our scripts that is not among `besides`."""
+        while (number := self._chance.randrange(COUNT)) in besides:
+            pass
+        return number
+
+    def feerate_sat_vb(self) -> float:
+        """Return what somebody is ready to pay: mostly a few sat/vB, sometimes 100, sometimes half of one."""
+        return min(100.0, max(0.5, math.exp(self._chance.gauss(1.0, 1.2))))
+
+    def amount_sat(self, when: float, spread: float = 2.0) -> int:
+        """Return an amount without any roundness, around $110."""
+        usd = math.exp(self._chance.gauss(math.log(110), spread))
+        return int(min(20 * SAT_PER_BTC, max(1100, usd / self._price.usd_at(when) * SAT_PER_BTC)))
+
+    def make(self, when: float, tip: int, floor: int = 0) -> Transaction | None:
+        """Return a transaction as somebody makes at `when`, or None if no coin fits.
+
+        Args:
+            when: Unix time, which decides the price.
+            tip: Height of the newest block.
+            floor: Coins up to this height are old, whatever the window.
+        """
+        kind = self._chance.choices(list(_KINDS), list(_KINDS.values()))[0]
+        if kind == "batch" and len(self._purse) > self._target_coins:
+            kind = "consolidation"
+        old = max(floor, tip + 1 - WINDOW_BLOCKS)
+        if kind == "pay":
+            return self._pay(when, tip, None if self._chance.random() < _SHARE_YOUNG else old)
+        if kind == "sweep":
+            return self._spend(kind, [], [self._least_sat(when)])
+        if kind == "consolidation":
+            return self._spend(kind, [], [2 * _DUST_SAT] * self._chance.randint(10, 60))
+        if kind == "batch":
+            values = [self.amount_sat(when) for _ in range(int(3 + self._chance.expovariate(0.08)))]
+            return self._spend(kind, values, [0])
+        content = self._chance.randbytes(self._chance.choice((20, 32, 40, 64)))
+        return self._spend(kind, [], [self._least_sat(when)], note=b"\x6a" + compact_size(len(content)) + content)
+
+    def whale(self, value_sat: int) -> Transaction | None:
+        """Return a transaction that moves `value_sat` to a script that is not among its inputs', or None."""
+        coins = self._purse.take_largest(value_sat + SAT_PER_BTC, _MOST_WHALE_COINS)
+        return self._finish("whale", coins, [Output(value_sat, -1)], self.feerate_sat_vb())
+
+    def _pay(self, when: float, tip: int, old: int | None) -> Transaction | None:
+        chance, share = self._chance, self._chance.random()
+        if share < _SHARE_ROUND_USD:
+            usd = chance.choices(list(_ROUND_USD), list(_ROUND_USD.values()))[0]
+            # People round in dollars, at a rate that is never quite the true one.
+            value = int(usd * (1 + chance.gauss(0, 0.001)) / self._price.usd_at(when) * SAT_PER_BTC)
+        elif share < _SHARE_ROUND_USD + _SHARE_ROUND_BTC:
+            value = round(chance.choices(list(_ROUND_BTC), list(_ROUND_BTC.values()))[0] * SAT_PER_BTC)
+        else:
+            value = self.amount_sat(when)
+        inputs = chance.choices((1, 2, 3, 6), (75, 15, 7, 3))[0]
+        further = [self.amount_sat(when, 1.2) for _ in range(inputs - 1)]
+        return self._spend("pay", [value], [0, *further], old=old, lock_height=tip)
+
+    def _least_sat(self, when: float) -> int:
+        return max(2 * _DUST_SAT, self.amount_sat(when, 1.2))
+
+    def _spend(  # noqa: PLR0913 - what to pay, and with what
+        self,
+        kind: str,
+        values: list[int],
+        least: list[int],
+        *,
+        old: int | None = None,
+        note: bytes = b"",
+        lock_height: int = 0,
+    ) -> Transaction | None:
+        """Pay `values`, and the rest to oneself, with one coin for each of `least`; the first also pays the values."""
+        rate = self.feerate_sat_vb()
+        outputs = [Output(value, -1) for value in values] + ([Output(0, note)] if note else [])
+        fee = int(rate * vsize_vb(len(least), [*outputs, Output(0, -1)])) + 1
+        coins = []
+        for number, least_sat in enumerate(least):
+            need = max(least_sat, sum(values) + fee + 2 * _DUST_SAT) if number == 0 else max(least_sat, int(rate * 90))
+            coin = self._purse.take(need, not_above=old)
+            if coin is not None:
+                coins.append(coin)
+            elif number == 0:
+                return None
+        return self._finish(kind, coins, outputs, rate, lock_height)
+
+    def _finish(
+        self, kind: str, coins: list[Coin], outputs: list[Output], rate: float, lock_height: int = 0
+    ) -> Transaction | None:
+        fee = int(rate * vsize_vb(len(coins), [*outputs, Output(0, -1)])) + 1
+        change = sum(coin.value_sat for coin in coins) - sum(output.value_sat for output in outputs) - fee
+        if change < _DUST_SAT:
+            self._purse.put_back(coins)
+            return None
+        taken = {coin.script for coin in coins}
+        addressed = []
+        for output in [*outputs, Output(change, -1)]:
+            number = output.script if isinstance(output.script, bytes) else self.script(taken)
+            taken |= {number} if isinstance(number, int) else set()
+            addressed.append(Output(output.value_sat, number))
+        if self._chance.random() < 1 / 2:
+            addressed.reverse()
+        self.made[kind] += 1
+        return build(self._scripts, kind, coins, addressed, fee, lock_height=lock_height)
