@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,15 @@ def test_only_a_link_to_a_whole_release_is_accepted(tmp_path: Path) -> None:
     python.parent.mkdir(parents=True)
     python.touch()
     assert units.release(tmp_path)["ok"]
+
+
+def test_a_service_is_older_than_a_link_that_was_made_after_it_started(tmp_path: Path) -> None:
+    link = tmp_path / "current"
+    assert not units.is_older("0", link)
+    link.symlink_to("release")
+    now = time.monotonic()
+    assert not units.is_older(str(int((now + 1) * 1e6)), link)
+    assert units.is_older(str(int((now - 60) * 1e6)), link)
 
 
 @pytest.mark.parametrize(
