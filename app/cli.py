@@ -81,14 +81,10 @@ def _database(environ: dict[str, str], *, create: bool = False) -> Iterator[Data
     from app.services.storage import StorageError  # noqa: PLC0415
 
     settings = configuration.load_or_exit(environ)
+    url = configuration.database_url(settings, configuration.Directories.of(environ))
     try:
-        database = open_database(
-            configuration.database_url(settings, configuration.Directories.of(environ)), create=create
-        )
-        try:
+        with open_database(url, create=create) as database:
             yield database
-        finally:
-            database.close()
     except StorageError as error:
         raise FailedError(str(error)) from error
 
@@ -314,4 +310,4 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(prog_name="utxoracle"))

@@ -13,10 +13,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """TELL what it adds."""
+    """${message}."""
     ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
-    """TELL what is lost."""
+    """Take it back; what only it holds is lost."""
     ${downgrades if downgrades else "pass"}

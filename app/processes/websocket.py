@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 NAME = "utxoracle-websocket"
 
+# The health check of this host shakes hands 12 times a minute, the acceptance test once more.
+LEAST_CONNECTS_PER_MINUTE = 30
+
 
 def make_app(settings: Settings, directories: configuration.Directories, limits: StreamLimits) -> Flask:
     """Return the stream on the database and doorbell of this host; called in the worker."""
@@ -51,7 +54,8 @@ def run(limits: StreamLimits | None = None) -> NoReturn:
     settings = configuration.load_or_exit(os.environ)
     configure_logging(settings.log_level)
     directories = configuration.Directories.of(os.environ)
-    limits = limits or StreamLimits(connects_per_minute=settings.rate_limit_per_minute)
+    connects_per_minute = max(settings.rate_limit_per_minute, LEAST_CONNECTS_PER_MINUTE)
+    limits = limits or StreamLimits(connects_per_minute=connects_per_minute)
     serve(
         lambda: make_app(settings, directories, limits),
         host=settings.websocket_host,

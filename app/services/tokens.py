@@ -58,7 +58,9 @@ class TokenVerifier:
         claims = self._claims(token)
         if claims.get("purpose"):
             raise TokenRefusedError("this token is a ticket; send it as one")
-        return self._unrevoked(Grant(claims["sub"], claims["role"], frozenset({claims["jti"]}), _moment(claims["exp"])))
+        # The family is all that came of one sign-in; it is revoked as a whole.
+        ids = {each for each in (claims["jti"], claims.get("family")) if isinstance(each, str)}
+        return self._unrevoked(Grant(claims["sub"], claims["role"], frozenset(ids), _moment(claims["exp"])))
 
     def ticket(self, ticket: str) -> Grant:
         """Use up a stream ticket and return what it allows, as long as the session that asked for it lasts.

@@ -16,7 +16,10 @@ from app.cli import main
 from app.config.load import EXIT_CONFIGURATION, EXIT_FAILED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from app.services.accounts import Account
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of an account that lives for a test
 NO_DATABASE = "; `utxoracle db upgrade` makes it\n"
@@ -37,8 +40,13 @@ class Host:
     def run(self, command: str, standard_input: str | bytes = "") -> Result:
         return CliRunner(env=self.environ).invoke(main, command.split(), input=standard_input)
 
-    def accounts(self) -> DatabaseAccounts:
-        return DatabaseAccounts(open_database(f"sqlite:///{self.file}"))
+    def accounts(self) -> Sequence[Account]:
+        with open_database(f"sqlite:///{self.file}") as database:
+            return DatabaseAccounts(database).every()
+
+    def account(self) -> Account:
+        (account,) = self.accounts()
+        return account
 
 
 @pytest.fixture
@@ -120,21 +128,20 @@ def test_bad_settings_come_before_everything(host: Host) -> None:
 def test_an_account_is_created_with_the_password_of_a_file(migrated: Host) -> None:
     created = migrated.run("users create admin --role admin --password-stdin", f"{PASSWORD}\n")
     assert (created.exit_code, created.output) == (0, "created admin, admin\n")
-    account = migrated.accounts().find("admin")
-    assert account is not None
+    account = migrated.account()
     assert check_password_hash(account.password_hash, PASSWORD)
     assert PASSWORD.encode() not in migrated.file.read_bytes()
 
 
 def test_an_existing_account_keeps_its_password(migrated: Host) -> None:
     migrated.run("users create admin --role admin --password-stdin", PASSWORD)
-    before = migrated.accounts().find("admin")
+    before = migrated.account()
     again = migrated.run("users create admin --role viewer --if-absent --password-stdin", "another password")
     assert (again.exit_code, again.output) == (0, "admin is there already; nothing changed\n")
     clash = migrated.run("users create admin --role viewer --password-stdin", "another password")
     assert clash.exit_code == EXIT_FAILED
     assert "there is an account 'admin' already; nothing changed" in clash.stderr
-    assert migrated.accounts().find("admin") == before
+    assert migrated.account() == before
 
 
 @pytest.mark.parametrize(
@@ -157,7 +164,7 @@ def test_a_name_or_password_that_will_not_do_is_refused(
     result = migrated.run(f"users create {name} --role admin --password-stdin", password)
     assert result.exit_code == EXIT_FAILED
     assert reason in result.stderr
-    assert migrated.accounts().every() == []
+    assert migrated.accounts() == []
 
 
 def test_without_a_terminal_the_password_is_not_asked_for(migrated: Host) -> None:
@@ -179,8 +186,7 @@ def test_a_password_is_changed(migrated: Host) -> None:
     migrated.run("users create admin --role admin --password-stdin", PASSWORD)
     changed = migrated.run("users password admin --password-stdin", "another password")
     assert (changed.exit_code, changed.output) == (0, "changed the password of admin\n")
-    account = migrated.accounts().find("admin")
-    assert account is not None
+    account = migrated.account()
     assert check_password_hash(account.password_hash, "another password")
 
 

@@ -75,6 +75,16 @@ def record(database: Database, slot: int = 0) -> int:
     return DatabasePriceHistory(database, lambda: None).record(comparison, NOW)
 
 
+def record_at(file: Path, slot: int) -> int:
+    with open_database(f"sqlite:///{file}") as database:
+        return record(database, slot)
+
+
+def probe(url: str) -> None:
+    with open_database(url) as database:
+        database.probe()
+
+
 def kept(database: Database) -> tuple[int, int]:
     """Return how many rows and events there are."""
     rows = DatabasePriceHistory(database, lambda: None).between(NOW, NOW + timedelta(days=9999), "raw")
@@ -83,7 +93,7 @@ def kept(database: Database) -> tuple[int, int]:
 
 def test_a_missing_file_is_not_made_on_the_way(file: Path) -> None:
     with pytest.raises(StorageUnavailableError, match=r"there is no database at .*; `utxoracle db upgrade` makes it"):
-        open_database(f"sqlite:///{file}").probe()
+        probe(f"sqlite:///{file}")
     assert not file.exists()
 
 
@@ -115,7 +125,7 @@ def test_a_directory_that_cannot_be_written_is_named(on_file: Database, file: Pa
     file.parent.chmod(0o555)
     with unprivileged():
         with pytest.raises(StorageNotWritableError, match=r"directory .* cannot be written by user"):
-            record(open_database(f"sqlite:///{file}"), slot=1)
+            record_at(file, slot=1)
         with pytest.raises(StorageNotWritableError, match=r"directory .* cannot be written by user"):
             open_database(f"sqlite:///{file.parent}/other.db", create=True)
     file.parent.chmod(0o755)
@@ -128,7 +138,7 @@ def test_a_file_that_cannot_be_written_is_named(on_file: Database, file: Path) -
     file.chmod(0o444)
     file.parent.chmod(0o777)
     with unprivileged(), pytest.raises(StorageNotWritableError, match=r"utxoracle\.db cannot be written by user"):
-        record(open_database(f"sqlite:///{file}"), slot=1)
+        record_at(file, slot=1)
     file.chmod(0o600)
     assert kept(on_file) == (1, 1)
 
@@ -139,8 +149,8 @@ def small_disk(request: pytest.FixtureRequest, file: Path) -> Iterator[Callable[
 
     Only root can mount; others limit the pages of the database, which SQLite reports alike.
     """
-    upgrade(database := open_database(f"sqlite:///{file}", create=True))
-    database.close()
+    with open_database(f"sqlite:///{file}", create=True) as database:
+        upgrade(database)
     if os.geteuid() != 0:
         yield request.getfixturevalue("few_pages")
         return
@@ -198,7 +208,7 @@ def test_a_full_disk_loses_nothing_and_writing_goes_on_when_there_is_room(
 def test_a_file_that_is_no_database_is_damaged(file: Path) -> None:
     file.write_bytes(b"no database at all, but long enough to have a header" * 100)
     with pytest.raises(StorageDamagedError, match="is no SQLite database"):
-        open_database(f"sqlite:///{file}").probe()
+        probe(f"sqlite:///{file}")
 
 
 def test_a_removed_file_is_noticed_by_connections_that_are_open(on_file: Database, file: Path) -> None:
@@ -319,21 +329,21 @@ def test_a_url_that_will_not_do_is_refused_without_repeating_it(url: str) -> Non
 
 def test_a_wrong_password_is_told_without_repeating_it(postgresql: ThrowawayPostgresql) -> None:
     with pytest.raises(StorageUnavailableError, match="password authentication failed") as refusal:
-        open_database(postgresql.url("postgres", password="hunter2")).probe()  # noqa: S106 - wrong by intention
+        probe(postgresql.url("postgres", password="hunter2"))  # noqa: S106 - wrong by intention
     assert "refused the login of DATABASE_URL" in str(refusal.value)
     assert "hunter2" not in str(refusal.value)
 
 
 def test_a_database_that_postgresql_does_not_have_is_named(postgresql: ThrowawayPostgresql) -> None:
     with pytest.raises(StorageUnavailableError, match='database "nowhere" does not exist'):
-        open_database(postgresql.url("nowhere")).probe()
+        probe(postgresql.url("nowhere"))
 
 
 def test_a_server_that_is_not_there_is_named() -> None:
     with pytest.raises(
         StorageUnavailableError, match=r"PostgreSQL at 127\.0\.0\.1, database name, .*refused"
     ) as refusal:
-        open_database("postgresql://user:hunter2@127.0.0.1:1/name").probe()
+        probe("postgresql://user:hunter2@127.0.0.1:1/name")
     assert "hunter2" not in str(refusal.value)
 
 

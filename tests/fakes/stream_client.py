@@ -6,7 +6,6 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -56,12 +55,15 @@ class StreamClient:
 
     def ending(self) -> tuple[list[dict[str, Any]], int]:
         """Return the messages that still come, and the code with which the other side closes."""
-        last = []
-        with pytest.raises(ConnectionClosed) as closed:
-            while True:
+        last: list[dict[str, Any]] = []
+        closed: ConnectionClosed | None = None
+        while closed is None:
+            try:
                 last.append(self.receive())
-        assert closed.value.rcvd is not None, "the connection broke without a close frame"
-        return last, closed.value.rcvd.code
+            except ConnectionClosed as error:
+                closed = error
+        assert closed.rcvd is not None, "the connection broke without a close frame"
+        return last, closed.rcvd.code
 
     def close_code(self) -> int:
         return self.ending()[1]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from app.adapters.own_stream import OwnStream
 from tests.fakes.api_service import PASSWORD, ApiService, serving
 from tests.fakes.stream_client import connected
 from tests.fakes.stream_service import StreamService, running, until
@@ -91,6 +92,12 @@ def test_a_stream_that_is_gone_is_unhealthy_within_seconds(api: ApiService, stre
     finally:
         stream.start()
     until(lambda: api.get("/health").status_code == 200, "the stream to be seen again")
+
+
+def test_however_few_requests_are_allowed_health_can_look_at_the_stream(tmp_path: Path) -> None:
+    with running(StreamService(tmp_path, environ={"RATE_LIMIT_PER_MINUTE": "1"})) as strict:
+        for _ in range(14):
+            OwnStream("127.0.0.1", strict.port).handshake()
 
 
 def test_health_answers_within_a_second_though_every_upstream_swallows_packets(

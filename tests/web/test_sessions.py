@@ -119,13 +119,15 @@ def test_a_refresh_token_gives_new_tokens_and_is_used_up(client: FlaskClient) ->
     assert third.status_code == 200
 
 
-def test_a_refresh_token_used_twice_ends_the_whole_session(client: FlaskClient) -> None:
+def test_a_refresh_token_used_twice_ends_the_whole_session(web: WebApplication, client: FlaskClient) -> None:
     first = tokens(client)
     second = client.post(REFRESH, headers=bearer(first["refresh_token"])).get_json()
     assert client.post(REFRESH, headers=bearer(first["refresh_token"])).get_json()["code"] == "TOKEN_REUSED"
     for token in (first["access_token"], second["access_token"]):
         assert client.get(LATEST, headers=bearer(token)).get_json()["code"] == "TOKEN_REVOKED"
     assert client.post(REFRESH, headers=bearer(second["refresh_token"])).get_json()["code"] == "TOKEN_REVOKED"
+    with pytest.raises(TokenRefusedError, match="revoked"):
+        TokenVerifier(SECRET, None, "HS256", web.revoked).access(second["access_token"])
     assert client.get(LATEST, headers=bearer(tokens(client)["access_token"])).status_code == 404
 
 

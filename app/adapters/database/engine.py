@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import exc, inspect, make_url
 
@@ -75,8 +75,16 @@ class Database:
             return schema_status(connection)
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
+        """Close the connections that are not in use; `with` does so at the end of its block."""
         self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        """Return the database itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
 
 
 def open_database(url: str, *, create: bool = False) -> Database:

@@ -39,7 +39,9 @@ def told_of_postgresql(error: BaseException | None, url: URL) -> StorageError | 
     if state is None:
         if type(error).__name__ not in _OF_A_CONNECTION:
             return None
-        return StorageUnavailableError(f"{place} cannot be reached, or refused the login of DATABASE_URL: {_words(error, url)}")
+        return StorageUnavailableError(
+            f"{place} cannot be reached, or refused the login of DATABASE_URL: {_words(error, url)}"
+        )
     for beginnings, kind, sentence in _MEANINGS:
         if state.startswith(beginnings):
             return kind(f"{place} {sentence}: {_words(error, url)}")

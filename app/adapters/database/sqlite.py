@@ -57,6 +57,15 @@ def create_file(file: Path) -> None:
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+    try:
+        _configure(connection)
+    except BaseException:
+        # SQLAlchemy forgets a connection that it could not make ready.
+        connection.close()
+        raise
+
+
+def _configure(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA busy_timeout = {_READER_PATIENCE_MS}")
     connection.execute("PRAGMA foreign_keys = ON")
     # NORMAL may forget the last commits when the power fails; their event ids, which clients have already seen, would

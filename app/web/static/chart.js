@@ -54,8 +54,11 @@ function runsOf(points) {
   return runs;
 }
 
-function ticksFor(low, high) {
-  const span = Math.max(high - low, high * 0.002);
+function ticksFor(least, greatest) {
+  // A price that hardly moves is a level line in the middle, not a cliff.
+  const span = Math.max(greatest - least, greatest * 0.002);
+  const low = (least + greatest - span) / 2;
+  const high = low + span;
   const rough = span / 3;
   const magnitude = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((each) => each * magnitude).find((each) => each >= rough);

@@ -7,13 +7,14 @@ only. It compares instead of being told, so that a deploy finishes what an inter
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 PROPERTIES = (
-    "Id,ActiveState,UnitFileState,NeedDaemonReload,MainPID,FragmentPath,DropInPaths,"
+    "Id,ActiveState,UnitFileState,NeedDaemonReload,FragmentPath,DropInPaths,"
     "ExecMainStartTimestampMonotonic,ActiveEnterTimestampMonotonic"
 )
 Unit = dict[str, str]
@@ -28,15 +29,15 @@ def main(text: str) -> None:
     asked = json.loads(text)
     names = [*asked["services"], *asked["timers"]]
     done: list[str] = []
-    if any(unit["NeedDaemonReload"] == "yes" for unit in units(names)) and not asked["check"]:
+    stale = [unit["Id"] for unit in units([*names, *asked["jobs"]]) if unit["NeedDaemonReload"] == "yes"]
+    if stale:
+        done.append(f"read again {', '.join(stale)}")
+    if stale and not asked["check"]:
         systemctl("daemon-reload")
     found = {unit["Id"]: unit for unit in units(names)}
     disabled = [name for name in names if found[name]["UnitFileState"] != "enabled"]
-    outdated = [
-        name
-        for name in asked["services"]
-        if runs_on_older(found[name], Path(asked["settings"]), Path(asked["current"]))
-    ]
+    shared = (asked["settings"], asked["current"])
+    outdated = [name for name in asked["services"] if is_older(found[name], "ExecMainStartTimestampMonotonic", *shared)]
     outdated += [name for name in asked["timers"] if is_older(found[name], "ActiveEnterTimestampMonotonic")]
     stopped = [name for name in names if found[name]["ActiveState"] != "active"]
     restart = [name for name in names if name in outdated or name in stopped]
@@ -58,23 +59,15 @@ def units(names: list[str]) -> list[Unit]:
     return [dict(line.split("=", 1) for line in block.splitlines()) for block in blocks]
 
 
-def runs_on_older(unit: Unit, settings: Path, current: Path) -> bool:
-    """Return whether a running service was started before its files or settings were written, or on another release."""
-    if unit["ActiveState"] != "active":
-        return False
-    try:
-        release = Path(f"/proc/{unit['MainPID']}/cwd").readlink()
-    except OSError:
-        return True
-    return release != current.resolve() or is_older(unit, "ExecMainStartTimestampMonotonic", settings)
+def is_older(unit: Unit, since: str, *others: str) -> bool:
+    """Return whether a running unit was started before any of its own files, or of `others`, was written.
 
-
-def is_older(unit: Unit, since: str, *files: Path) -> bool:
-    """Return whether a running unit was started before any of its own files, or of `files`, was written."""
-    own = [Path(name) for name in (unit["FragmentPath"], *unit["DropInPaths"].split()) if name]
-    written = [file.stat().st_mtime for file in (*own, *files) if file.exists()]
+    By time, since root in a container may not look into the processes of others. Of a link, its own time counts.
+    """
+    names = (unit["FragmentPath"], *unit["DropInPaths"].split(), *others)
+    files = [Path(name) for name in names if name and os.path.lexists(name)]
     started = time.time() - time.monotonic() + int(unit[since]) / 1e6
-    return unit["ActiveState"] == "active" and started < max(written, default=0)
+    return unit["ActiveState"] == "active" and started < max((file.lstat().st_mtime for file in files), default=0)
 
 
 def start(names: list[str]) -> None:
