@@ -12,7 +12,7 @@ import pytest
 
 from app.adapters import bitcoind_http
 from app.adapters.bitcoind import block_source, rpc_client
-from app.adapters.bitcoind_http import BitcoindHttp
+from app.adapters.bitcoind_http import PATIENT, BitcoindHttp
 from app.adapters.bitcoind_rest import RestBlockSource
 from app.adapters.bitcoind_rpc_blocks import RpcBlockSource
 from app.services.block_source import BlockSource, NodeError, NodeNotReadyError, NodeUnreachableError
@@ -59,12 +59,12 @@ def url_of(upstream: Upstream) -> str:
     return f"http://127.0.0.1:{upstream.server_port}"
 
 
-def rest(url: str) -> BlockSource:
-    return RestBlockSource(BitcoindHttp(url))
+def rest(url: str, timeout_seconds: tuple[float, float] = PATIENT) -> BlockSource:
+    return RestBlockSource(BitcoindHttp(url, timeout_seconds))
 
 
-def rpc(url: str) -> BlockSource:
-    return RpcBlockSource(rpc_client(url))
+def rpc(url: str, timeout_seconds: tuple[float, float] = PATIENT) -> BlockSource:
+    return RpcBlockSource(rpc_client(url, timeout_seconds=timeout_seconds))
 
 
 both = pytest.mark.parametrize("source_of", [rest, rpc])
@@ -147,15 +147,12 @@ def test_an_answer_without_end_is_cut(upstream: Upstream, source_of: Callable[[s
 
 
 @both
-def test_a_node_that_accepts_and_stays_silent_is_unreachable(
-    source_of: Callable[[str], BlockSource], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bitcoind_http, "_READ_SECONDS", 0.2)
+def test_a_node_that_accepts_and_stays_silent_is_unreachable(source_of: Callable[..., BlockSource]) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
         pytest.raises(NodeUnreachableError, match="does not answer in time"),
     ):
-        source_of(f"http://127.0.0.1:{silent.getsockname()[1]}").status()
+        source_of(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_seconds=(5, 0.2)).status()
 
 
 @both

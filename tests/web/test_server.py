@@ -35,8 +35,8 @@ host, port, making = sys.argv[1:]
 def make_app():
     exec(making)
     app = Flask("tried")
-    app.get("/")(lambda: str(os.getpid()))
-    app.get("/slow")(lambda: time.sleep(60) or "slow")
+    app.get("/", endpoint="pid")(lambda: str(os.getpid()))
+    app.get("/slow", endpoint="slow")(lambda: time.sleep(60) or "slow")
     return app
 
 serve(make_app, host=host, port=int(port), name="tried", supervisor=Systemd.take_over(os.environ),
