@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
 INVENTORY_KEY = "UTXORACLE_E2E_INVENTORY"
 
 
@@ -56,7 +58,7 @@ class Operator:
     def playbook(self, name: str, *options: str) -> Ran:
         """Run playbooks/NAME.yml as the documentation says."""
         begin = time.monotonic()
-        command = ["ansible-playbook", "-i", str(self._inventory), f"playbooks/{name}.yml", *options]
+        command = [f"{BIN}/ansible-playbook", "-i", str(self._inventory), f"playbooks/{name}.yml", *options]
         environ = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
         done = subprocess.run(
             command, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=280, env=environ
@@ -92,7 +94,7 @@ class Operator:
 
 def _ssh_command(file: Path) -> list[str]:
     """Return the ssh command line for the inventory's only host, by the same variables that Ansible uses."""
-    command = ["ansible-inventory", "-i", str(file), "--list"]
+    command = [f"{BIN}/ansible-inventory", "-i", str(file), "--list"]
     listed = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=60)
     hosts: dict[str, dict[str, Any]] = json.loads(listed.stdout)["_meta"]["hostvars"]
     ((name, variables),) = hosts.items()
