@@ -18,13 +18,18 @@ class UsernameTakenError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A person or a machine that may sign in; the password is known only as its hash."""
+    """A person or a machine that may sign in; the password is known only as its hash.
+
+    Attributes:
+        session_epoch: Tokens carry the one that they were issued in, and count no longer than it lasts.
+    """
 
     id: int
     username: str
     password_hash: str
     role: Role
     is_active: bool
+    session_epoch: int
 
 
 class Accounts(Protocol):
@@ -40,10 +45,10 @@ class Accounts(Protocol):
         """Add an account; raise UsernameTakenError when the name is taken."""
 
     def set_password(self, username: str, password_hash: str) -> bool:
-        """Change the password; return whether there is such an account."""
+        """Change the password and end every session; return whether there is such an account."""
 
     def set_active(self, username: str, *, is_active: bool) -> bool:
-        """Allow or stop signing in; return whether there is such an account."""
+        """Allow signing in, or stop it and end every session; return whether there is such an account."""
 
     def every(self) -> Sequence[Account]:
         """Return all accounts by name."""

@@ -49,10 +49,12 @@ class Authentication:
             raise SignInRefusedError
         return account
 
-    def active_account(self, username: str) -> Account | None:
-        """Return the account if it may still be used."""
+    def active_account(self, username: str, session_epoch: object) -> Account | None:
+        """Return the account if it may still be used by tokens of that epoch."""
         account = self._accounts.find(username)
-        return account if account is not None and account.is_active else None
+        if account is None or not account.is_active or account.session_epoch != session_epoch:
+            return None
+        return account
 
     def is_revoked(self, *token_ids: str) -> bool:
         """Return whether any of these tokens or families was taken back."""

@@ -12,7 +12,7 @@ import jwt
 if TYPE_CHECKING:
     from app.services.accounts import Account, RevokedTokens, Role
 
-_REQUIRED = ("sub", "role", "jti", "exp", "type")
+_REQUIRED = ("sub", "role", "jti", "exp", "type", "epoch")
 _ACCESS = "access"
 _STREAM = "stream"
 
@@ -30,12 +30,14 @@ class Grant:
         role: As the token says; the account may have changed since.
         token_ids: Revoking any of these ends the grant.
         expires_at: When it ends by itself (aware UTC).
+        session_epoch: Of the account, when the token was issued.
     """
 
     username: str
     role: str
     token_ids: frozenset[str]
     expires_at: datetime
+    session_epoch: int
 
 
 class TokenVerifier:
@@ -60,7 +62,7 @@ class TokenVerifier:
             raise TokenRefusedError("this token is a ticket; send it as one")
         # The family is all that came of one sign-in; it is revoked as a whole.
         ids = {each for each in (claims["jti"], claims.get("family")) if isinstance(each, str)}
-        return self._unrevoked(Grant(claims["sub"], claims["role"], frozenset(ids), _moment(claims["exp"])))
+        return self._granted(claims, frozenset(ids), claims["exp"])
 
     def ticket(self, ticket: str) -> Grant:
         """Use up a stream ticket and return what it allows, as long as the session that asked for it lasts.
@@ -79,8 +81,7 @@ class TokenVerifier:
         session = claims.get("session_jti")
         # By its own id, which is now used up, the grant would look revoked.
         ids = frozenset({session}) if isinstance(session, str) else frozenset[str]()
-        expires_at = _moment(claims.get("session_exp", claims["exp"]))
-        return self._unrevoked(Grant(claims["sub"], claims["role"], ids, expires_at))
+        return self._granted(claims, ids, claims.get("session_exp", claims["exp"]))
 
     def _claims(self, token: str) -> dict[str, Any]:
         for key in self._keys:
@@ -94,15 +95,15 @@ class TokenVerifier:
                 continue
             except jwt.InvalidTokenError:
                 break
-            if claims["type"] == _ACCESS and isinstance(claims["role"], str):
+            if claims["type"] == _ACCESS and isinstance(claims["role"], str) and isinstance(claims["epoch"], int):
                 return claims
             break
         raise TokenRefusedError("the token is not valid")
 
-    def _unrevoked(self, grant: Grant) -> Grant:
-        if grant.token_ids and self._revoked.is_revoked(*grant.token_ids):
+    def _granted(self, claims: dict[str, Any], token_ids: frozenset[str], expires: float) -> Grant:
+        if token_ids and self._revoked.is_revoked(*token_ids):
             raise TokenRefusedError("the token has been revoked")
-        return grant
+        return Grant(claims["sub"], claims["role"], token_ids, _moment(expires), claims["epoch"])
 
 
 def mint_access_token(account: Account, secret: str, algorithm: str, lifetime: timedelta) -> tuple[str, Grant]:
@@ -112,6 +113,7 @@ def mint_access_token(account: Account, secret: str, algorithm: str, lifetime: t
     claims = {
         "sub": account.username,
         "role": role,
+        "epoch": account.session_epoch,
         "jti": uuid.uuid4().hex,
         "type": _ACCESS,
         "fresh": False,
@@ -119,7 +121,7 @@ def mint_access_token(account: Account, secret: str, algorithm: str, lifetime: t
         "nbf": now,
         "exp": now + lifetime,
     }
-    grant = Grant(account.username, role, frozenset({str(claims["jti"])}), now + lifetime)
+    grant = Grant(account.username, role, frozenset({str(claims["jti"])}), now + lifetime, account.session_epoch)
     return jwt.encode(claims, secret, algorithm=algorithm), grant
 
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 from flask import Flask, Response, current_app, g, redirect, request, url_for
-from flask_jwt_extended import JWTManager, get_current_user, get_jwt, verify_jwt_in_request
+from flask_jwt_extended import (
+    JWTManager,
+    get_current_user,
+    get_jwt,
+    get_jwt_request_location,
+    verify_jwt_in_request,
+)
 from flask_jwt_extended.exceptions import CSRFError, JWTExtendedException, RevokedTokenError, UserLookupError
 
 from app.services.storage import StorageError
@@ -54,7 +60,9 @@ def authenticate_callers(  # noqa: PLR0913 - one call an application, every valu
     manager.decode_key_loader(lambda _header, _claims: g.get("token_key", secret))
     manager.token_verification_loader(_is_complete)
     manager.token_in_blocklist_loader(lambda _header, claims: authentication.is_revoked(*_ids(claims)))
-    manager.user_lookup_loader(lambda _header, claims: authentication.active_account(claims["sub"]))
+    manager.user_lookup_loader(
+        lambda _header, claims: authentication.active_account(claims["sub"], claims.get("epoch"))
+    )
 
     @app.before_request
     def admit() -> Response | None:
@@ -96,7 +104,7 @@ def is_known_caller() -> bool:
 
 def came_by_cookie() -> bool:
     """Return whether the token that came with the request was in a cookie, not in a header."""
-    return "Authorization" not in request.headers
+    return get_jwt_request_location() == "cookies"
 
 
 def _identify(keys: list[str], *, refresh: bool) -> None:
@@ -111,7 +119,7 @@ def _identify(keys: list[str], *, refresh: bool) -> None:
     except jwt.ExpiredSignatureError as error:
         raise _unauthenticated("TOKEN_EXPIRED", "This token has expired; refresh it, or sign in again.") from error
     except UserLookupError as error:
-        raise _unauthenticated("ACCOUNT_INACTIVE", "This account may not sign in any more.") from error
+        raise _unauthenticated("SESSION_ENDED", "This session has ended; sign in again.") from error
     except (JWTExtendedException, jwt.PyJWTError, ValueError) as error:
         kind = "a refresh token" if refresh else "an access token"
         raise _unauthenticated(
@@ -121,15 +129,19 @@ def _identify(keys: list[str], *, refresh: bool) -> None:
 
 def _verify(keys: list[str], *, refresh: bool) -> None:
     """Verify by the key of now, and while keys rotate by the one before."""
-    for key in keys:
-        g.token_key = key
-        try:
-            verify_jwt_in_request(refresh=refresh)
-        except jwt.InvalidSignatureError:
-            if key == keys[-1]:
-                raise
-        else:
-            return
+    try:
+        for key in keys:
+            g.token_key = key
+            try:
+                verify_jwt_in_request(refresh=refresh)
+            except jwt.InvalidSignatureError:
+                if key == keys[-1]:
+                    raise
+            else:
+                return
+    finally:
+        # Tokens that the view makes are signed, and looked into, by the key of now.
+        g.pop("token_key", None)
 
 
 def _unauthenticated(code: str, detail: str) -> ProblemError:

@@ -73,6 +73,7 @@ class Sessions:
             expires_delta=TICKET_LIFETIME,
             additional_claims={
                 "role": account.role,
+                "epoch": account.session_epoch,
                 "purpose": "stream",
                 "session_jti": access_claims.get("family", access_claims["jti"]),
                 "session_exp": access_claims["exp"],
@@ -81,7 +82,7 @@ class Sessions:
         return ticket
 
     def _session(self, account: Account, family: str) -> Session:
-        about = {"role": account.role, "family": family}
+        about = {"role": account.role, "epoch": account.session_epoch, "family": family}
         return Session(
             account,
             create_access_token(account.username, additional_claims=about),

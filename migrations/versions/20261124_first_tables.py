@@ -436,6 +436,7 @@ def _create_accounts() -> None:
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("password_changed_at", TIME, nullable=False),
+        sa.Column("session_epoch", INTEGER_64, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("username", name=op.f("uq_users_username")),
         sa.CheckConstraint("role IN ('viewer', 'operator', 'admin')", name=op.f("ck_users_role_known")),

@@ -43,7 +43,7 @@ def revoked(database: Database, clock: Clock) -> DatabaseRevokedTokens:
 
 def test_an_account_is_found_by_name_and_by_id(accounts: DatabaseAccounts) -> None:
     made = accounts.create("admin", "a hash", "admin")
-    assert made == Account(made.id, "admin", "a hash", "admin", is_active=True)
+    assert made == Account(made.id, "admin", "a hash", "admin", is_active=True, session_epoch=1)
     assert accounts.find("admin") == accounts.by_id(made.id) == made
 
 

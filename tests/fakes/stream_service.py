@@ -118,6 +118,7 @@ class StreamService:
         standard: dict[str, object] = {
             "sub": "watcher",
             "role": "viewer",
+            "epoch": 1,
             "jti": os.urandom(8).hex(),
             "type": "access",
             "fresh": False,

@@ -99,6 +99,7 @@ class WebApplication:
         usual: dict[str, object] = {
             "sub": "watcher",
             "role": "viewer",
+            "epoch": 1,
             "jti": f"jti-{now.timestamp()}",
             "type": "access",
             "fresh": False,

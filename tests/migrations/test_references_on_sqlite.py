@@ -31,7 +31,7 @@ def referring(tmp_path: Path) -> Iterator[Database]:
     migration.upgrade(database)
     with database.writing() as connection:
         user = {"id": 1, "username": "admin", "password_hash": "-", "role": "admin", "is_active": True}
-        connection.execute(insert(UserRow).values(**user, created_at=NOW, password_changed_at=NOW))
+        connection.execute(insert(UserRow).values(**user, created_at=NOW, password_changed_at=NOW, session_epoch=1))
         token = {"user_id": 1, "name": "-", "token_hash": "ab" * 32, "role": "viewer", "scopes": []}
         connection.execute(insert(ApiTokenRow).values(**token, created_at=NOW))
     yield database

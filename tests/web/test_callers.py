@@ -98,7 +98,7 @@ def test_a_token_of_the_key_before_the_rotation_is_let_in(web: WebApplication, c
         ({"type": "refresh"}, "UNAUTHENTICATED"),
         ({"purpose": "stream"}, "UNAUTHENTICATED"),
         ({"jti": None}, "UNAUTHENTICATED"),
-        ({"sub": "nobody"}, "ACCOUNT_INACTIVE"),
+        ({"sub": "nobody"}, "SESSION_ENDED"),
     ],
     ids=str,
 )
@@ -133,7 +133,7 @@ def test_a_revoked_token_is_refused(web: WebApplication, client: FlaskClient) ->
 
 def test_an_account_that_was_disabled_is_refused_at_once(web: WebApplication, client: FlaskClient) -> None:
     web.accounts.set_active("watcher", is_active=False)
-    assert client.get(LATEST, headers=web.bearer()).get_json()["code"] == "ACCOUNT_INACTIVE"
+    assert client.get(LATEST, headers=web.bearer()).get_json()["code"] == "SESSION_ENDED"
 
 
 def test_a_cookie_reads_without_and_changes_only_with_its_csrf_token(web: WebApplication) -> None:

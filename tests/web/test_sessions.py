@@ -15,7 +15,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from app.services.accounts import Account
 from app.services.authentication import Authentication, SignInRefusedError
 from app.services.tokens import TokenRefusedError, TokenVerifier
-from tests.fakes.web_application import PASSWORD, SECRET, WebApplication
+from tests.fakes.web_application import PASSWORD, PREVIOUS_SECRET, SECRET, WEAK_HASH, WebApplication
 
 LATEST, LOGIN, REFRESH, LOGOUT = "/api/prices/latest", "/api/auth/login", "/api/auth/refresh", "/api/auth/logout"
 RIGHT = {"username": "watcher", "password": PASSWORD}
@@ -68,6 +68,42 @@ def test_an_account_that_is_disabled_cannot_sign_in_nor_renew(web: WebApplicatio
     assert client.post(REFRESH, headers=bearer(session["refresh_token"])).status_code == 401
 
 
+@pytest.mark.parametrize("change", ["password", "disabled and enabled"])
+def test_a_changed_password_or_a_disabled_account_ends_its_sessions_for_good(
+    web: WebApplication, client: FlaskClient, change: str
+) -> None:
+    session = tokens(client)
+    if change == "password":
+        web.accounts.set_password("watcher", WEAK_HASH("another password"))
+    else:
+        web.accounts.set_active("watcher", is_active=False)
+        web.accounts.set_active("watcher", is_active=True)
+    for answer in (
+        client.get(LATEST, headers=bearer(session["access_token"])),
+        client.post(REFRESH, headers=bearer(session["refresh_token"])),
+    ):
+        assert (answer.status_code, answer.get_json()["code"]) == (401, "SESSION_ENDED")
+    password = "another password" if change == "password" else PASSWORD
+    again = client.post(LOGIN, json=RIGHT | {"password": password}).get_json()
+    assert client.get(LATEST, headers=bearer(again["access_token"])).status_code == 404
+
+
+def test_a_browser_session_outlives_the_rotation_of_the_signing_key(web: WebApplication) -> None:
+    web.values["secret"], web.values["previous_secret"] = PREVIOUS_SECRET, None
+    before = WebApplication(web.database, values=web.values).client()
+    assert before.post(LOGIN, data=RIGHT).status_code == 303
+    after = WebApplication(web.database).client()
+    for name, path in (("utxoracle_refresh", "/api/auth"), ("utxoracle_refresh_csrf", "/")):
+        cookie = before.get_cookie(name, path=path)
+        assert cookie is not None
+        after.set_cookie(name, cookie.value, path=path)
+    csrf = before.get_cookie("utxoracle_refresh_csrf")
+    assert csrf is not None
+    renewed = after.post(REFRESH, headers={"X-CSRF-TOKEN": csrf.value})
+    assert (renewed.status_code, renewed.get_json()["access_token"]) == (200, None)
+    assert after.get(LATEST).status_code == 404
+
+
 def test_the_sixth_sign_in_of_a_minute_has_to_wait(web: WebApplication, client: FlaskClient) -> None:
     for _ in range(5):
         assert client.post(LOGIN, json=RIGHT | {"password": "wrong"}).status_code == 401
@@ -107,8 +143,14 @@ def test_the_form_shows_people_what_was_wrong_on_the_page(client: FlaskClient) -
     assert "&lt;b&gt;" not in page
 
 
-def test_the_form_of_another_site_is_refused(client: FlaskClient) -> None:
-    assert client.post(LOGIN, data=RIGHT, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+@pytest.mark.parametrize(
+    "headers",
+    [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://evil.example"}, {"Origin": "null"}],
+    ids=["told by the browser", "over plain HTTP", "from nowhere"],
+)
+def test_the_form_of_another_site_is_refused(client: FlaskClient, headers: dict[str, str]) -> None:
+    assert client.post(LOGIN, data=RIGHT, headers=headers).status_code == 403
+    assert client.post(LOGIN, data=RIGHT, headers={"Origin": "http://localhost"}).status_code == 303
 
 
 def test_a_refresh_token_gives_new_tokens_and_is_used_up(client: FlaskClient) -> None:
@@ -159,6 +201,9 @@ def test_a_browser_renews_and_signs_out_by_its_cookies(client: FlaskClient) -> N
     assert answer.status_code == 200
     assert answer.get_json()["access_token"] is None
     assert csrf("utxoracle_refresh_csrf") != before
+    # What is no bearer token does not turn the cookie's session into one that scripts can read.
+    with_basic = client.post(REFRESH, headers=csrf("utxoracle_refresh_csrf") | {"Authorization": "Basic eDp5"})
+    assert (with_basic.status_code, with_basic.get_json()["access_token"]) == (200, None)
     assert client.get("/").status_code == 200
     assert client.post(LOGOUT, headers=csrf("utxoracle_csrf")).status_code == 200
     for name, path in (("utxoracle_access", "/"), ("utxoracle_refresh", "/api/auth")):
@@ -201,7 +246,11 @@ def test_an_unknown_name_takes_as_long_to_refuse_as_a_known_one(web: WebApplicat
 
     class OneAccount:
         def find(self, username: str) -> Account | None:
-            return Account(1, "watcher", strong_hash, "viewer", is_active=True) if username == "watcher" else None
+            return (
+                Account(1, "watcher", strong_hash, "viewer", is_active=True, session_epoch=1)
+                if username == "watcher"
+                else None
+            )
 
     authentication = Authentication(
         OneAccount(),  # type: ignore[arg-type] # all of the port that signing in needs

@@ -18,15 +18,17 @@ if TYPE_CHECKING:
     from app.adapters.database.engine import Database
     from app.services.accounts import Role
 
-_ACCOUNT = (UserRow.id, UserRow.username, UserRow.password_hash, UserRow.role, UserRow.is_active)
+_ACCOUNT = (UserRow.id, UserRow.username, UserRow.password_hash, UserRow.role, UserRow.is_active, UserRow.session_epoch)
+
+_NEXT_EPOCH = UserRow.session_epoch + 1
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _account(row: Row[int, str, str, str, bool]) -> Account:
-    return Account(row.id, row.username, row.password_hash, cast("Role", row.role), row.is_active)
+def _account(row: Row[int, str, str, str, bool, int]) -> Account:
+    return Account(row.id, row.username, row.password_hash, cast("Role", row.role), row.is_active, row.session_epoch)
 
 
 class DatabaseAccounts:
@@ -54,6 +56,7 @@ class DatabaseAccounts:
             is_active=True,
             created_at=now,
             password_changed_at=now,
+            session_epoch=1,
         )
         try:
             with self._database.writing() as connection:
@@ -65,12 +68,15 @@ class DatabaseAccounts:
         return _account(row)
 
     def set_password(self, username: str, password_hash: str) -> bool:
-        """Change the password; return whether there is such an account."""
-        return self._change(username, password_hash=password_hash, password_changed_at=self._clock())
+        """Change the password and end every session; return whether there is such an account."""
+        return self._change(
+            username, password_hash=password_hash, password_changed_at=self._clock(), session_epoch=_NEXT_EPOCH
+        )
 
     def set_active(self, username: str, *, is_active: bool) -> bool:
-        """Allow or stop signing in; return whether there is such an account."""
-        return self._change(username, is_active=is_active)
+        """Allow signing in, or stop it and end every session; return whether there is such an account."""
+        ends_sessions = {} if is_active else {"session_epoch": _NEXT_EPOCH}
+        return self._change(username, is_active=is_active, **ends_sessions)
 
     def every(self) -> Sequence[Account]:
         """Return all accounts by name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 from flask import Blueprint, Response, redirect, request, url_for
@@ -75,7 +76,7 @@ def auth_blueprint(authentication: Authentication, sessions: Sessions, limit_log
     )
     def login(body: Credentials) -> Tokens | Response:
         is_form = request.mimetype == FORM
-        if is_form and request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+        if is_form and _comes_from_elsewhere():
             raise ProblemError(403, "FOREIGN_ORIGIN", "Sign in on the page of this appliance.")
         try:
             session = sessions.begin(authentication.sign_in(body.username, body.password))
@@ -117,6 +118,14 @@ def auth_blueprint(authentication: Authentication, sessions: Sessions, limit_log
         return Ticket(sessions.stream_ticket(caller(), claims()), int(TICKET_LIFETIME.total_seconds()))
 
     return routes
+
+
+def _comes_from_elsewhere() -> bool:
+    """Return whether a page of another origin sent the form; over plain HTTP browsers say so in Origin alone."""
+    origin = request.headers.get("Origin")
+    return request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"} or (
+        origin is not None and urlsplit(origin).netloc != request.host
+    )
 
 
 def _about(session: Session) -> Tokens:

@@ -137,6 +137,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "is_active": True,
         "created_at": TIME,
         "password_changed_at": TIME,
+        "session_epoch": 1,
     },
     "api_tokens": {
         "user_id": 5,

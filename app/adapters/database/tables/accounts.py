@@ -13,7 +13,7 @@ _ROLES = ("viewer", "operator", "admin")
 
 
 class UserRow(Base):
-    """An account; the password is kept as its hash."""
+    """An account; the password is kept as its hash, and tokens of an earlier epoch are worth nothing."""
 
     __tablename__ = "users"
     __table_args__ = (UniqueConstraint("username"), one_of("role", *_ROLES))
@@ -25,6 +25,7 @@ class UserRow(Base):
     is_active: Mapped[bool]
     created_at: Mapped[datetime]
     password_changed_at: Mapped[datetime]
+    session_epoch: Mapped[int]
 
 
 class ApiTokenRow(Base):
