@@ -36,8 +36,19 @@ def test_all_of_the_block_applies_although_it_stands_above_the_section(tmp_path:
         assert published["pubsequence"]["hwm"] == 100_000
         with urllib.request.urlopen(f"{node.url}/rest/chaininfo.json", timeout=10) as answer:
             assert answer.status == 200
-        assert conf.is_in_force(node.url, "utxoracle", planned.password)
-        assert not conf.is_in_force(node.url, "utxoracle", "another password")
+        assert conf.is_in_force(node.url, ours, is_ours=True)
+        assert not conf.is_in_force(node.url, "utxoracle:another password", is_ours=True)
+
+
+def test_a_file_that_was_not_read_yet_is_noticed_with_the_operators_credentials_too(tmp_path: Path) -> None:
+    limited = f"rpcauth={conf.rpcauth('limited', 'password', '5a17')}\nrpcwhitelist=limited:getblock"
+    with configured_bitcoind(tmp_path, f"{limited}\nrpcwhitelistdefault=0") as node:
+        cookie = {"rpc_user": "", "rpc_password": "", "rpc_cookie_file": str(node.cookie)}
+        assert not conf.is_in_force(node.url, conf.credentials_of(cookie), is_ours=False)
+        user = {"rpc_user": "limited", "rpc_password": "password", "rpc_cookie_file": ""}
+        assert conf.is_in_force(node.url, conf.credentials_of(user), is_ours=False), "what may not be asked is unknown"
+    with configured_bitcoind(tmp_path, conf.plan("", conf.Wanted("regtest", _options())).text) as node:
+        assert conf.is_in_force(node.url, conf.credentials_of(cookie), is_ours=False)
 
 
 def test_the_calls_are_all_known_to_bitcoind(tmp_path: Path) -> None:

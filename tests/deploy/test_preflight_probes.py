@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import pwd
 import socket
+import tempfile
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,12 +22,13 @@ from tests.node.bitcoind import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 host = program("preflight/files/host.py")
 bitcoind = program("preflight/files/bitcoind.py")
 upstreams = program("preflight/files/upstreams.py")
 
+ME = "rpcauth=" + program("node/files/bitcoin_conf.py").rpcauth("me", "ß", "5a17")
+AS_ME = {"rpc_user": "me", "rpc_password": "ß"}
 PUBLISHES = "zmqpubrawtx=tcp://127.0.0.1:{}\nzmqpubsequence=tcp://127.0.0.1:{}"
 
 
@@ -34,6 +38,7 @@ def _asked(url: str, **changes: object) -> dict[str, Any]:
         "rpc_user": "",
         "rpc_password": "",
         "rpc_cookie_file": "",
+        "groups": [],
         "node_enabled": False,
         "node_rpc_user": "utxoracle",
         "node_rpc_password_file": "/nonexistent/password",
@@ -62,24 +67,21 @@ def _notes(check: Any, *arguments: object) -> list[str]:  # noqa: ANN401 - any c
 
 
 def test_a_node_that_is_ready_is_fine(tmp_path: Path) -> None:
-    with configured_bitcoind(tmp_path, PUBLISHES.format(free_port(), free_port())) as node:
+    with configured_bitcoind(tmp_path, f"{ME}\n{PUBLISHES.format(free_port(), free_port())}") as node:
         _mine(node)
-        assert _notes(bitcoind.check_bitcoind, _asked(node.url, rpc_cookie_file=str(node.cookie))) == []
+        assert _notes(bitcoind.check_bitcoind, _asked(node.url, **AS_ME)) == []
 
 
 def test_each_thing_wrong_with_a_running_node_is_told(tmp_path: Path) -> None:
-    with configured_bitcoind(
-        tmp_path, "rpcauth=" + program("node/files/bitcoin_conf.py").rpcauth("me", "ß", "5a17")
-    ) as node:
-        cookie = str(node.cookie)
-        (downloading,) = _problems(bitcoind.check_bitcoind, _asked(node.url, rpc_cookie_file=cookie, zmq=False))
+    with configured_bitcoind(tmp_path, ME) as node:
+        (downloading,) = _problems(bitcoind.check_bitcoind, _asked(node.url, **AS_ME, zmq=False))
         assert "initial block download" in downloading
         _mine(node)
-        (silent,) = _problems(bitcoind.check_bitcoind, _asked(node.url, rpc_cookie_file=cookie))
+        (silent,) = _problems(bitcoind.check_bitcoind, _asked(node.url, **AS_ME))
         assert "no pubrawtx and no pubsequence over ZMQ; set node_enabled: true" in silent
         (network,) = _problems(
             bitcoind.check_bitcoind,
-            _asked(node.url, rpc_user="me", rpc_password="ß", zmq=False, network="main"),  # noqa: S106 - of a throwaway node
+            _asked(node.url, **AS_ME, zmq=False, network="main"),
         )
         assert network == "bitcoind is on regtest and settings_bitcoin_network says main; correct one of them"
         (nobody,) = _problems(bitcoind.check_bitcoind, _asked(node.url))
@@ -88,6 +90,36 @@ def test_each_thing_wrong_with_a_running_node_is_told(tmp_path: Path) -> None:
         assert "refuses our credentials" in wrong
         (cookieless,) = _problems(bitcoind.check_bitcoind, _asked(node.url, rpc_cookie_file=str(tmp_path / "gone")))
         assert "gone cannot be read" in cookieless
+
+
+def test_a_cookie_that_only_root_can_read_is_told_with_the_group_that_would_help(tmp_path: Path) -> None:
+    with configured_bitcoind(tmp_path, "") as node:
+        _mine(node)
+        cookie = str(node.cookie)
+        problems = _problems(bitcoind.check_bitcoind, _asked(node.url, rpc_cookie_file=cookie, zmq=False))
+    assert [each.partition(";")[0] for each in problems] == [
+        f"the service's user may not read {cookie}, because of the mode of {cookie}"
+    ]
+
+
+def test_a_cookie_is_readable_by_everybody_or_by_a_group_of_the_services_user() -> None:
+    group = grp.getgrgid(os.getegid()).gr_name
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        cookie = Path(directory) / "regtest" / ".cookie"
+        cookie.parent.mkdir()
+        cookie.touch()
+        wants = [(0o755, 0o755, 0o644, []), (0o755, 0o755, 0o640, [group]), (0o750, 0o710, 0o640, [group])]
+        refuses = [(0o755, 0o755, 0o640, ["other"]), (0o755, 0o700, 0o644, [group]), (0o755, 0o755, 0o600, [group])]
+        for top, parent, file, groups in wants + refuses:
+            Path(directory).chmod(top)
+            cookie.parent.chmod(parent)
+            cookie.chmod(file)
+            found = _problems(bitcoind.check_cookie, _asked("", rpc_cookie_file=str(cookie), groups=groups))
+            assert bool(found) == ((top, parent, file, groups) in refuses)
+        (asks_for_group,) = _problems(
+            bitcoind.check_cookie, _asked("", rpc_cookie_file=str(cookie.parent / "../regtest/.cookie"))
+        )
+        assert "rpccookieperms=group" in asks_for_group
 
 
 def test_a_node_that_the_node_role_will_see_to_may_go_on(tmp_path: Path) -> None:

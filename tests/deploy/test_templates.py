@@ -18,6 +18,7 @@ LONG_RUNNING = [name for name in SERVICES if "integration" not in name]
 # Every line that weakens the sandbox it follows, and when it may be there at all.
 EXCEPTIONS: dict[str, dict[str, object]] = {
     "ProtectHome=read-only": {"settings_bitcoin_rpc_cookie_file": "/home/node/.bitcoin/.cookie"},
+    "ReadWritePaths=/srv/prices": {"settings_database_path": "/srv/prices/utxoracle.db"},
     "IPAddressAllow=192.0.2.10 192.0.2.53": {"__units_addresses": ["192.0.2.10", "192.0.2.53"]},
 }
 
@@ -106,6 +107,11 @@ def test_a_service_yields_to_bitcoind_and_gets_its_settings_as_a_credential(serv
     assert set(weights) == {"CPUWeight", "IOWeight"}
     assert "LoadCredential=env:/etc/utxoracle/.env" in lines
     assert not [line for line in lines if line.startswith("EnvironmentFile")]
+
+
+def test_a_database_in_the_state_directory_is_no_exception() -> None:
+    given = rendered("systemd/api.service.j2", settings_database_path="/var/lib/utxoracle/other.db")
+    assert given == rendered("systemd/api.service.j2")
 
 
 def test_the_integration_runs_on_the_clock_and_after_boot() -> None:

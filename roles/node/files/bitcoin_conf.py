@@ -200,7 +200,8 @@ def main(text: str) -> None:
             keep_secret(password_file, planned.password)
         if changed:
             backup = replace(conf, planned.text)
-    in_force = not changed and is_in_force(asked["url"], wanted.user, planned.password)
+    credentials = f"{wanted.user}:{planned.password}" if wanted.user else credentials_of(asked)
+    in_force = not changed and is_in_force(asked["url"], credentials, is_ours=bool(wanted.user))
     answer = {"changed": changed, "added": planned.added, "notes": planned.notes, "backup": backup}
     sys.stdout.write(json.dumps({**answer, "conf": str(conf), "restart_needed": not in_force}))
 
@@ -250,19 +251,30 @@ def write(file: Path, content: bytes, mode: int, owner: tuple[int, int]) -> None
         os.fsync(descriptor)
 
 
-def is_in_force(url: str, user: str, password: str) -> bool:
-    """Return whether the running bitcoind knows our user and publishes over ZMQ; unknown counts as yes."""
-    if not user:
-        return True
+def credentials_of(asked: dict[str, str]) -> str:
+    """Return user:password as the operator gave them, or from his cookie file; empty without any."""
+    if asked["rpc_user"]:
+        return f"{asked['rpc_user']}:{asked['rpc_password']}"
+    try:
+        return read(Path(asked["rpc_cookie_file"])).strip() if asked["rpc_cookie_file"] else ""
+    except OSError:
+        return ""
+
+
+def is_in_force(url: str, credentials: str, *, is_ours: bool) -> bool:
+    """Return whether the running bitcoind has read the file: it knows our user, and publishes over ZMQ.
+
+    Unknown counts as yes, as when a user of the operator's may not ask.
+    """
     body = json.dumps({"id": "node", "method": "getzmqnotifications", "params": []}).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - http(s) by argument spec
-    request.add_header("Authorization", "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
+    request.add_header("Authorization", "Basic " + base64.b64encode(credentials.encode()).decode())
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=10) as answer:
             published = {each["type"] for each in json.load(answer)["result"]}
     except urllib.error.HTTPError as error:
-        return error.code not in {_UNAUTHORISED, _FORBIDDEN}
+        return not is_ours or error.code not in {_UNAUTHORISED, _FORBIDDEN}
     except (OSError, ValueError):
         return True
     return {"pubrawtx", "pubsequence"} <= published

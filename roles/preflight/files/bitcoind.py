@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import grp
 import http.client
 import json
 import re
+import stat
 import sys
 import urllib.error
 import urllib.request
@@ -120,6 +122,7 @@ def check_bitcoind(findings: Findings, asked: dict[str, Any]) -> None:
         )
     else:
         check_chain(findings, chain, asked["network"])
+        check_cookie(findings, asked)
         if asked["zmq"] and not asked["node_enabled"]:
             check_zmq(findings, url, credentials)
 
@@ -171,6 +174,33 @@ def check_chain(findings: Findings, chain: dict[str, Any], network: str) -> None
     if chain.get("pruned"):
         oldest = chain.get("pruneheight", "?")
         findings.notes.append(f"bitcoind is pruned: days before block {oldest} cannot be estimated from it")
+
+
+def check_cookie(findings: Findings, asked: dict[str, Any]) -> None:
+    """What root can read, the service's user can read, too."""
+    if asked["rpc_user"] or not asked["rpc_cookie_file"]:
+        return
+    file = Path(asked["rpc_cookie_file"]).resolve()
+    for path, bit in [(file, stat.S_IROTH), *((parent, stat.S_IXOTH) for parent in file.parents)]:
+        status = path.stat()
+        group = group_of(status.st_gid)
+        if status.st_mode & bit or (status.st_mode & bit << 3 and group in asked["groups"]):
+            continue
+        remedy = (
+            f'set host_groups: ["{group}"]' if status.st_mode & bit << 3 else "set rpccookieperms=group in bitcoin.conf"
+        )
+        findings.problems.append(
+            f"the service's user may not read {file}, because of the mode of {path}; {remedy}, or use an RPC user"
+        )
+        return
+
+
+def group_of(gid: int) -> str:
+    """Return the name of a group, or the number of one that has none."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
 
 
 def check_zmq(findings: Findings, url: str, credentials: str | None) -> None:
