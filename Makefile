@@ -3,8 +3,9 @@
 BIN := .venv/bin
 NAME := utxoracle-demo
 STAGES :=
+ORDER := --help
 
-.PHONY: help setup up down shell logs test check render lock
+.PHONY: help setup up down shell life logs test check render lock
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +21,9 @@ down: ## Remove that node, its images and its files
 
 shell: ## Open a shell on that node, as root
 	@python3 tests/node/node exec $(NAME) bash
+
+life: ## Give the life on its chain an order: make life ORDER="speed 20", "whale 500", "mine 3", "stop", "price"
+	@python3 tests/node/node life $(NAME) $(ORDER)
 
 logs: ## Follow the journal of the appliance and of the node
 	@python3 tests/node/node exec $(NAME) journalctl --follow --lines=50 --output=short-iso \

@@ -40,7 +40,9 @@ def pytest(*folders: str) -> tuple[str, ...]:
 
 
 NODE = ("python3", "tests/node/node")
-CONTAINERS = ("podman", "runc", "netavark", "aardvark-dns", "iptables", "mmdebstrap", "openssh-client")
+# What bitcoind is unpacked with; Ubuntu has neither by itself.
+BITCOIND = ("debian-archive-keyring", "debootstrap")
+CONTAINERS = (*BITCOIND, "podman", "runc", "netavark", "aardvark-dns", "iptables", "mmdebstrap", "openssh-client")
 
 STAGES = (
     Stage(
@@ -56,13 +58,17 @@ STAGES = (
     Stage("types", (("mypy",),)),
     Stage("layers", (("lint-imports", "--no-logo"),)),
     Stage("unit", (pytest("tests/unit"),)),
-    Stage("services", (pytest("tests/services"),), ("postgresql",)),
-    Stage("adapters", (pytest("tests/adapters", "tests/web", "tests/node", "tests/processes"),), ("postgresql",)),
+    Stage("services", (pytest("tests/services"),), ("postgresql", *BITCOIND)),
+    Stage(
+        "adapters", (pytest("tests/adapters", "tests/web", "tests/node", "tests/processes"),), ("postgresql", *BITCOIND)
+    ),
     Stage("migrations", (pytest("tests/migrations"),), ("postgresql",)),
     Stage("contract", (pytest("tests/contract"),)),
-    Stage("deploy", (pytest("tests/deploy"),)),
-    Stage("end-to-end", (("make", "up"), pytest("tests/e2e"), ("make", "down")), (*CONTAINERS, "chromium")),
+    Stage("deploy", (pytest("tests/deploy"),), ("systemd", *BITCOIND)),
+    Stage("end-to-end", (("make", "up"), pytest("tests/e2e")), CONTAINERS),
     Stage("molecule", (("molecule", "test", "--all"),), CONTAINERS),
+    # Last, since the two before share images.
+    Stage("down", (pytest("tests/down"),), CONTAINERS),
 )
 
 

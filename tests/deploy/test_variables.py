@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 import yaml
 
+from app.config.declaration import declarations
 from tests.deploy.program import CHECKOUT, ROLES, program
 
 preflight = program("preflight/filter_plugins/preflight.py")
@@ -78,6 +81,7 @@ def test_wrong_values_of_settings_are_all_told_before_anything_is_done() -> None
             "settings_api_port": 80,
             "settings_bitcoin_network": "mainnet",
             "settings_jwt_secret_key": "short",
+            "settings_database_url": "postgresql://u:p@127.0.0.1:port/db",
             "settings_whale_threshold_btc": "a lot",
             "settings_metrics_enabled": True,
             "settings_rate_sources": ["name=https://host/path#usd", "nonsense"],
@@ -87,6 +91,7 @@ def test_wrong_values_of_settings_are_all_told_before_anything_is_done() -> None
     told = [problem.partition(" ")[0] for problem in problems]
     assert told == [
         "settings_jwt_secret_key",
+        "settings_database_url",
         "settings_api_port",
         "settings_bitcoin_network",
         "settings_whale_threshold_btc",
@@ -94,8 +99,40 @@ def test_wrong_values_of_settings_are_all_told_before_anything_is_done() -> None
     ]
 
 
+def test_the_controller_needs_nothing_but_python_to_judge_settings() -> None:
+    code = "from app.config.declaration import declarations; assert list(declarations())"
+    subprocess.run([sys.executable, "-S", "-E", "-c", code], cwd=CHECKOUT, check=True)
+
+
 def test_the_roles_own_defaults_of_settings_are_accepted() -> None:
     assert preflight.settings_problems(_yaml("settings/defaults/main.yml"), str(CHECKOUT)) == []
+
+
+def _settings_with_an_effect() -> set[str]:
+    """Return the settings that something reads: preflight only judges, and what is rendered only repeats."""
+    rendered = {CHECKOUT / "templates/env/env.j2"}
+    application = [file for file in (CHECKOUT / "app").rglob("*.py") if "config" not in file.parts]
+    deploy = [
+        file
+        for folder in (ROLES, CHECKOUT / "templates")
+        for file in folder.rglob("*")
+        if file.suffix in {".yml", ".j2", ".py"}
+        and not {"settings", "preflight"} & set(file.relative_to(CHECKOUT).parts)
+        and file not in rendered
+    ]
+    sources = "\n".join(file.read_text(encoding="utf-8") for file in application)
+    read = set(re.findall(r"\bsettings\.([a-z_]+)", sources))
+    for file in deploy:
+        read |= set(re.findall(r"\bsettings_([a-z_]+)", file.read_text(encoding="utf-8")))
+    if "configuration.database_url(" in sources:
+        read |= {"database_url", "database_path"}
+    return read
+
+
+def test_a_setting_without_effect_says_what_it_awaits_and_no_other_does() -> None:
+    awaiting = {key.lower() for key, declared in declarations() if declared.awaits}
+    every = {key.lower() for key, _ in declarations()}
+    assert awaiting == every - _settings_with_an_effect()
 
 
 def test_verify_alone_falls_back_on_the_other_roles_own_defaults() -> None:

@@ -6,21 +6,17 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, StorageState, WebSocket, expect, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, WebSocket, expect
 
+from tests.e2e.chromium import chromium
 from tests.e2e.operator import CHECKOUT, Operator, inventory
 
 URL = os.environ.get("UTXORACLE_E2E_URL", "https://127.0.0.1:8443")
 PASSWORD_FILE = CHECKOUT / os.environ.get("UTXORACLE_E2E_PASSWORD_FILE", ".demo/password")
 SCREENSHOTS = CHECKOUT / ".demo" / "screenshots"
 JOB = "utxoracle-integration.service"
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
 PATIENCE_MS = 30_000
 # What a visitor may find in the console: refusals that tests ask for, and a stream that is away, which is unhealthy.
 HARMLESS = re.compile(r"(401|404|503) \(|WebSocket connection to .* failed")
@@ -34,13 +30,8 @@ def operator() -> Operator:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        # playwright's own browsers are not in any registry of packages.
-        program = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-        assert Path(program).exists(), f"{program} is missing: apt-get install chromium, or name one in CHROMIUM"
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

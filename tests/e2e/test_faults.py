@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import dataclass
 
@@ -325,3 +326,23 @@ def test_each_thing_in_the_way_stops_a_deploy_in_preflight(operator: Operator) -
         "is no Esplora REST",
     ):
         assert sentence in ran.text
+
+
+ASK_PROXY = """
+import http.client, ssl
+connection = http.client.HTTPSConnection("127.0.0.1", 8443, context=ssl._create_unverified_context(), timeout=10)
+connection.request("GET", "/api/prices/latest")
+answer = connection.getresponse()
+print(answer.status, answer.headers["Content-Type"], answer.read().decode())
+"""
+
+
+def test_while_a_service_is_away_the_proxy_says_so_as_the_api_says_every_problem(operator: Operator) -> None:
+    operator.root(f"systemctl stop {API}")
+    try:
+        status, kind, body = operator.root(f"python3 -c {shlex.quote(ASK_PROXY)}").split(maxsplit=2)
+    finally:
+        operator.root(f"systemctl start {API}")
+    assert (status, kind) == ("503", "application/problem+json")
+    assert json.loads(body)["code"] == "SERVICE_AWAY"
+    operator.wait("/health has recovered", lambda: operator.health() == HEALTHY)

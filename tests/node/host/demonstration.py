@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.node.host import images, nodes
-from tests.node.host.checkout import CHECKOUT, DEMO, VENV_BIN
+from tests.node.host.checkout import CHECKOUT, DEMO, MADE, VENV_BIN
 from tests.node.host.container_engine import ContainerEngine, EngineError
 
 NAME = "utxoracle-demo"
@@ -21,7 +21,8 @@ SSH_PORT = int(os.environ.get("DEMO_SSH_PORT", "52222"))
 DASHBOARD_PORT = int(os.environ.get("DEMO_PORT", "8443"))
 PROXY_PORT = 8443
 _PODMAN = ("podman", "runc", "netavark", "aardvark-dns", "iptables")
-_BESIDES = ("mmdebstrap", "openssh-client", "debian-archive-keyring")
+# The last two tell an Ubuntu machine where Debian is, and whom to trust there.
+_BESIDES = ("mmdebstrap", "openssh-client", "debian-archive-keyring", "debootstrap")
 _TAIL_LINES = 60
 
 _INVENTORY = """\
@@ -66,10 +67,15 @@ def up(engine: ContainerEngine) -> None:
 
 
 def down(engine: ContainerEngine) -> None:
-    """Remove the node, the images that nobody else uses, and what `up` wrote."""
+    """Remove the node, the images that nobody else uses, and all that was written on the way but the logs of tests."""
     nodes.Node(engine, NAME).remove()
     images.remove(engine)
     shutil.rmtree(DEMO, ignore_errors=True)
+    for made in MADE.glob("*") if MADE.exists() else ():
+        if made.is_file():
+            made.unlink()
+        elif made.name != "test":
+            shutil.rmtree(made)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from tests.node.host.debian_mirror import KEYRING, debian_mirror
 from tests.node.host.root import as_root
 
 SUITES = ("trixie", "bookworm")
+BROWSER_NAME = "localhost/utxoracle-browser"
 _LABEL = "utxoracle.made-of"
 _PACKAGES = (
     "ca-certificates",
@@ -36,6 +37,10 @@ _PACKAGES = (
     "systemd-sysv",
 )
 _NEEDLESS = ("man", "doc", "locale", "info")
+_BROWSER = """\
+FROM {base}
+RUN apt-get -qq update && apt-get -qq install --yes --no-install-recommends chromium fonts-dejavu-core >/dev/null
+"""
 
 
 def base_name(suite: str) -> str:
@@ -97,11 +102,29 @@ def ensure_node(engine: ContainerEngine, suite: str) -> str:
     return name
 
 
+def ensure_browser(engine: ContainerEngine) -> str:
+    """Return the name of the image with a browser, built from the base image unless it is there and still right.
+
+    Not every distribution has Chromium as a package that a program can start.
+
+    Raises:
+        EngineError: It could not be built; the message holds the reason.
+    """
+    base, name = ensure_base(engine, SUITES[0]), BROWSER_NAME
+    made_of = _digest(_made_of(engine, base), _BROWSER)
+    with _alone():
+        if _made_of(engine, name) != made_of:
+            with tempfile.TemporaryDirectory(prefix="browser-", dir=MADE) as work:
+                Path(work, "Containerfile").write_text(_BROWSER.format(base=base), encoding="utf-8")
+                engine.run("build", "--label", f"{_LABEL}={made_of}", "--tag", name, work)
+    return name
+
+
 def remove(engine: ContainerEngine) -> None:
-    """Remove the images of every suite, as far as they are there and no node runs on them."""
-    for suite in SUITES:
-        for name in (node_name(suite), base_name(suite)):
-            engine.attempt("rmi", name)
+    """Remove all that were made, those that were replaced too, as far as nothing runs on them."""
+    newest_first = engine.run("images", "--all", "--quiet", "--filter", f"label={_LABEL}").split()
+    for image in dict.fromkeys(newest_first):
+        engine.attempt("rmi", image)
 
 
 def _debootstrap(suite: str, mirror: str, options: list[str], overlay: Path, root: Path) -> None:
