@@ -18,6 +18,10 @@ from pathlib import Path
 from typing import TextIO
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(CHECKOUT))
+
+from tests.node.host import packages  # noqa: E402 - runs as a script, finds the checkout itself
+
 LOGS = CHECKOUT / ".make" / "test"
 BIN = CHECKOUT / ".venv" / "bin"
 TAIL_LINES = 120
@@ -40,9 +44,7 @@ def pytest(*folders: str) -> tuple[str, ...]:
 
 
 NODE = ("python3", "tests/node/node")
-# What bitcoind is unpacked with; Ubuntu has neither by itself.
-BITCOIND = ("debian-archive-keyring", "debootstrap")
-CONTAINERS = (*BITCOIND, "podman", "runc", "netavark", "aardvark-dns", "iptables", "mmdebstrap", "openssh-client")
+CONTAINERS = (*packages.PODMAN, *packages.DEBIAN, *packages.CLIENT)
 
 STAGES = (
     Stage(
@@ -58,13 +60,15 @@ STAGES = (
     Stage("types", (("mypy",),)),
     Stage("layers", (("lint-imports", "--no-logo"),)),
     Stage("unit", (pytest("tests/unit"),)),
-    Stage("services", (pytest("tests/services"),), ("postgresql", *BITCOIND)),
+    Stage("services", (pytest("tests/services"),), ("postgresql", *packages.DEBIAN)),
     Stage(
-        "adapters", (pytest("tests/adapters", "tests/web", "tests/node", "tests/processes"),), ("postgresql", *BITCOIND)
+        "adapters",
+        (pytest("tests/adapters", "tests/web", "tests/node", "tests/processes"),),
+        ("postgresql", *packages.DEBIAN),
     ),
     Stage("migrations", (pytest("tests/migrations"),), ("postgresql",)),
     Stage("contract", (pytest("tests/contract"),)),
-    Stage("deploy", (pytest("tests/deploy"),), ("systemd", *BITCOIND)),
+    Stage("deploy", (pytest("tests/deploy"),), ("systemd", *packages.DEBIAN)),
     Stage("end-to-end", (("make", "up"), pytest("tests/e2e")), CONTAINERS),
     Stage("molecule", (("molecule", "test", "--all"),), CONTAINERS),
     # Last, since the two before share images.

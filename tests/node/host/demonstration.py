@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.node.host import images, nodes
+from tests.node.host import images, nodes, packages
 from tests.node.host.checkout import CHECKOUT, DEMO, MADE, VENV_BIN
 from tests.node.host.container_engine import ContainerEngine, EngineError
 
@@ -20,9 +20,6 @@ SUITE = "trixie"
 SSH_PORT = int(os.environ.get("DEMO_SSH_PORT", "52222"))
 DASHBOARD_PORT = int(os.environ.get("DEMO_PORT", "8443"))
 PROXY_PORT = 8443
-_PODMAN = ("podman", "runc", "netavark", "aardvark-dns", "iptables")
-# The last two tell an Ubuntu machine where Debian is, and whom to trust there.
-_BESIDES = ("mmdebstrap", "openssh-client", "debian-archive-keyring", "debootstrap")
 _TAIL_LINES = 60
 
 _INVENTORY = """\
@@ -49,9 +46,9 @@ def up(engine: ContainerEngine) -> None:
     """
     DEMO.mkdir(exist_ok=True)
     key, inventory, password = DEMO / "id_ed25519", DEMO / "inventory.ini", DEMO / "password"
-    packages = (*(_PODMAN if engine.name == "podman" else ()), *_BESIDES)
+    needed = (*(packages.PODMAN if engine.name == "podman" else ()), *packages.DEBIAN, *packages.CLIENT)
     with step("packages"):
-        logged("packages", [sys.executable, f"{CHECKOUT}/tests/node/install_packages.py", *packages])
+        logged("packages", [sys.executable, f"{CHECKOUT}/tests/node/install_packages.py", *needed])
     with step("Debian, bitcoind and its stand-ins as an image"):
         images.ensure_node(engine, SUITE)
     with step("boot, and a day of payments on its chain"):
