@@ -11,7 +11,8 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from app.config.declaration import PLACEHOLDER_PREFIX, Declaration, declarations
+from app.config.declaration import declarations
+from app.config.setting import PLACEHOLDER_PREFIX, Declaration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,15 +112,19 @@ def documentation() -> str:
         "them in the environment or name a file in `UTXORACLE_ENV_FILE`; a variable of the environment wins",
         "over the file.",
         "",
-        "A malformed setting, an unknown key or a placeholder left in place stops a service before it opens a",
-        "port: one message lists every problem, and the exit code is 78, after which systemd does not restart it.",
+        "A malformed setting or line, an unknown or repeated key, a placeholder left in place or settings that",
+        "contradict each other stop a service before it opens a port: one message lists every problem, and the exit",
+        "code is 78, after which systemd does not restart it.",
+        "",
+        "A setting that says *No effect before …* is checked and kept, but belongs to something that this release",
+        "does not have yet.",
         "",
         "| setting | default | meaning | expects |",
         "| --- | --- | --- | --- |",
     ]
     for key, declared in declarations():
         default = "made on the host" if declared.generated else f"`{declared.default}`" if declared.default else "none"
-        lines.append(f"| `{key}` | {default} | {declared.meaning} | {declared.kind.expects} |")
+        lines.append(f"| `{key}` | {default} | {declared.whole_meaning} | {declared.kind.expects} |")
     return "\n".join(lines) + "\n"
 
 
@@ -161,7 +166,7 @@ def _variable(key: str) -> str:
 
 
 def _sentence(declared: Declaration) -> str:
-    return f"{declared.meaning} Expects {declared.kind.expects}."
+    return f"{declared.whole_meaning} Expects {declared.kind.expects}."
 
 
 def _yaml_default(declared: Declaration) -> str:

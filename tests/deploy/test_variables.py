@@ -99,8 +99,22 @@ def test_wrong_values_of_settings_are_all_told_before_anything_is_done() -> None
     ]
 
 
+def test_settings_that_contradict_each_other_are_told_by_their_variables_before_anything_is_changed() -> None:
+    problems = preflight.settings_problems(
+        {"settings_bitcoin_rpc_user": "me", "settings_bitcoin_rpc_cookie_file": "/cookie", "settings_api_port": 8765},
+        str(CHECKOUT),
+    )
+    assert problems == [
+        "settings_bitcoin_rpc_cookie_file and settings_bitcoin_rpc_user are both set; keep one",
+        "settings_bitcoin_rpc_user and settings_bitcoin_rpc_password go together; one is missing",
+        "settings_api_port and settings_websocket_port are the same on one address",
+    ]
+
+
 def test_the_controller_needs_nothing_but_python_to_judge_settings() -> None:
-    code = "from app.config.declaration import declarations; assert list(declarations())"
+    code = (
+        "from app.config.declaration import declarations; import app.config.contradictions; assert list(declarations())"
+    )
     subprocess.run([sys.executable, "-S", "-E", "-c", code], cwd=CHECKOUT, check=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -45,19 +46,24 @@ def settings_problems(values: Mapping[str, Any], checkout: str) -> list[str]:
     """
     if checkout not in sys.path:
         sys.path.insert(0, checkout)
-    from app.config.declaration import declarations  # noqa: PLC0415 - importable only from here on
+    from app.config.contradictions import contradictions  # noqa: PLC0415 - importable only from here on
+    from app.config.declaration import declarations  # noqa: PLC0415 - likewise
 
-    problems = []
+    problems, parsed = [], {}
     for key, declared in declarations():
         name = f"settings_{key.lower()}"
         text = _as_text(values.get(name, declared.default))
         if declared.generated and not text:
             continue
         try:
-            declared.kind.read(text)
+            parsed[key.lower()] = declared.kind.read(text)
         except ValueError as error:
             problems.append(f"{name} {error}")
-    return problems
+    # The operator knows settings by the names of their variables.
+    return problems + [
+        re.sub(r"\b[A-Z]+(_[A-Z]+)+\b", lambda found: f"settings_{found.group().lower()}", sentence)
+        for sentence in contradictions(parsed)
+    ]
 
 
 def _as_text(value: object) -> str:

@@ -25,7 +25,7 @@ def verify(context: click.Context, *, as_json: bool) -> None:
 
     Each check is made even when others fail. Warnings, as for an upstream that is away, do not fail it.
     """
-    from app.services import acceptance  # noqa: PLC0415 - as in app.cli
+    from app.services import acceptance  # noqa: PLC0415 - as in app.commands
     from app.services.storage import StorageError  # noqa: PLC0415
 
     environ: dict[str, str] = context.obj
@@ -44,7 +44,7 @@ def verify(context: click.Context, *, as_json: bool) -> None:
 
 
 def _checks(settings: Settings, directories: configuration.Directories) -> AcceptanceChecks:
-    from app.adapters.bitcoind import rpc_client  # noqa: PLC0415 - as in app.cli
+    from app.adapters.bitcoind import rpc_client  # noqa: PLC0415 - as in app.commands
     from app.adapters.database.accounts import DatabaseAccounts, DatabaseRevokedTokens  # noqa: PLC0415
     from app.adapters.database.engine import open_database  # noqa: PLC0415
     from app.adapters.database.prices import DatabasePriceHistory  # noqa: PLC0415
@@ -72,7 +72,7 @@ def _checks(settings: Settings, directories: configuration.Directories) -> Accep
 
 
 def _report(findings: Sequence[Finding], *, as_json: bool) -> None:
-    from app.services.acceptance import is_accepted  # noqa: PLC0415 - as in app.cli
+    from app.services.acceptance import is_accepted  # noqa: PLC0415 - as in app.commands
 
     if as_json:
         checks = [
