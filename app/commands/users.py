@@ -74,7 +74,7 @@ def users_password(environ: dict[str, str], name: str, *, password_stdin: bool) 
         known = accounts.find(name) is not None
         if not known or not accounts.set_password(name, _password_hash(from_stdin=password_stdin)):
             raise _unknown(name)
-    click.echo(f"changed the password of {name}")
+    click.echo(f"changed the password of {name}; its sessions have ended")
 
 
 @users.command("disable")

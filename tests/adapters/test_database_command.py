@@ -185,7 +185,7 @@ def test_accounts_are_listed_stopped_and_let_in(migrated: Host) -> None:
 def test_a_password_is_changed(migrated: Host) -> None:
     migrated.run("users create admin --role admin --password-stdin", PASSWORD)
     changed = migrated.run("users password admin --password-stdin", "another password")
-    assert (changed.exit_code, changed.output) == (0, "changed the password of admin\n")
+    assert (changed.exit_code, changed.output) == (0, "changed the password of admin; its sessions have ended\n")
     account = migrated.account()
     assert check_password_hash(account.password_hash, "another password")
 
