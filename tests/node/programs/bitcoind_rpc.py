@@ -13,6 +13,7 @@ from typing import Any
 
 _TIMEOUT_SECONDS = 600
 _ATTEMPTS = 2
+_STILL_STARTING = -28
 
 
 class RpcError(Exception):
@@ -25,7 +26,7 @@ class RpcError(Exception):
 
 
 class UnreachableError(Exception):
-    """Nobody answers, or what answers does not know our cookie."""
+    """Nobody answers, or what answers does not know our cookie, or is still starting."""
 
 
 class BitcoindRpc:
@@ -60,12 +61,7 @@ class BitcoindRpc:
         if not many:
             return []
         answers = self._post([{"method": method, "params": params, "id": i} for i, params in enumerate(many)])
-        return [
-            RpcError(method, answer["error"]["code"], answer["error"]["message"])
-            if answer["error"]
-            else answer["result"]
-            for answer in answers
-        ]
+        return [_error(method, answer) if answer["error"] else answer["result"] for answer in answers]
 
     def close(self) -> None:
         """Let the connection go; the next call makes a new one."""
@@ -106,4 +102,7 @@ class BitcoindRpc:
 
 
 def _error(method: str, answer: dict[str, Any]) -> RpcError:
-    return RpcError(method, answer["error"]["code"], answer["error"]["message"])
+    error = answer["error"]
+    if error["code"] == _STILL_STARTING:
+        raise UnreachableError(f"bitcoind is still starting: {error['message']}")
+    return RpcError(method, error["code"], error["message"])

@@ -103,11 +103,21 @@ class Esplora:
         """For each output whether it was spent; by whom takes an index that bitcoind does not have."""
         outputs = self._rpc.call("getrawtransaction", txid, 1)["vout"]
         unspent = self._rpc.batch("gettxout", [(txid, each["n"], True) for each in outputs])
-        return as_json([{"spent": each is None} for each in unspent])
+        # What nobody can spend is not among the unspent outputs either.
+        spendable = [each["scriptPubKey"]["type"] != "nulldata" for each in outputs]
+        return as_json([{"spent": can_be and there is None} for can_be, there in zip(spendable, unspent, strict=True)])
 
     def _input(self, spending: dict[str, Any]) -> dict[str, Any]:
         if "coinbase" in spending:
-            return {"is_coinbase": True, "prevout": None, "sequence": spending["sequence"]}
+            return {
+                "txid": "0" * 64,
+                "vout": 0xFFFFFFFF,
+                "prevout": None,
+                "scriptsig": spending["coinbase"],
+                "witness": spending.get("txinwitness", []),
+                "is_coinbase": True,
+                "sequence": spending["sequence"],
+            }
         parent = self._rpc.call("getrawtransaction", spending["txid"], 1)
         return {
             "txid": spending["txid"],

@@ -35,7 +35,8 @@ class ControlSocket:
             with client, contextlib.suppress(OSError, ValueError):
                 client.settimeout(_CLIENT_SECONDS)
                 order = json.loads(_line(client))
-                client.sendall(json.dumps(handle(order)).encode() + b"\n")
+                if isinstance(order, dict):
+                    client.sendall(json.dumps(handle(order)).encode() + b"\n")
 
     def close(self) -> None:
         """Stop listening."""

@@ -20,12 +20,14 @@ class Ledger:
 
     Attributes:
         tip: Height of that block.
+        tip_hash: Its hash; empty when bitcoind has to be asked for everything again.
         purse: Coins that are free to spend.
         pending: Our transactions in the mempool, by txid in wire order.
     """
 
     def __init__(self, rpc: BitcoindRpc, scripts: Scripts, purse: Purse) -> None:
         self.tip = 0
+        self.tip_hash = ""
         self.purse = purse
         self.pending: dict[bytes, Transaction] = {}
         self._rpc = rpc
@@ -43,14 +45,14 @@ class Ledger:
         found = [each for each in self._rpc.batch("getrawtransaction", waiting) if not isinstance(each, RpcError)]
         self._spent_by_strangers = {(spent["txid"], spent["vout"]) for each in found for spent in each["vin"]}
         scan = self._scan()
-        self.tip = scan["height"]
+        self.tip, self.tip_hash = scan["height"], scan["bestblock"]
         for unspent in sorted(scan["unspents"], key=lambda each: int(each["height"])):
             if (unspent["txid"], unspent["vout"]) not in self._spent_by_strangers:
                 self._take_in(unspent, unspent["vout"], unspent["scriptPubKey"], unspent["height"], unspent["coinbase"])
 
     def connect(self, block: dict[str, Any]) -> None:
         """Take in a block, as `getblock` describes it at verbosity 2, that lies on the tip."""
-        self.tip = block["height"]
+        self.tip, self.tip_hash = block["height"], block["hash"]
         for number, mined in enumerate(block["tx"]):
             ours = self.pending.pop(bytes.fromhex(mined["txid"])[::-1], None)
             if ours is not None:

@@ -26,6 +26,7 @@ _CROWD_BLOCKS = 4
 _RECOVER_EVERY_BLOCKS = 1000
 # bitcoind calls a tip of more than a day an initial block download.
 _STALE_SECONDS = 6 * 3600
+_INPUTS_MISSING = -25
 
 
 class NoCoinsError(Exception):
@@ -71,6 +72,7 @@ class Present:
 
     def pay(self, wanted: float, now: float) -> None:
         """Send about `wanted` transactions; fewer while the mempool is crowded."""
+        self._follow_the_chain()
         if self._crowd > _CROWD_BLOCKS * self._pace.payments:
             wanted /= 2
         made: list[tuple[Transaction, Transaction | None]] = []
@@ -83,12 +85,16 @@ class Present:
 
     def mine(self) -> dict[str, Any]:
         """Mine a block; return it as `getblock` describes it at verbosity 2."""
-        if self._rpc.call("getblockcount") != self.ledger.tip or self.ledger.tip % _RECOVER_EVERY_BLOCKS == 0:
-            self.ledger.recover()
+        if self.ledger.tip % _RECOVER_EVERY_BLOCKS == 0:
+            self.ledger.tip_hash = ""
+        self._follow_the_chain()
         script = self._scripts.descriptor(self.spending.script())
         (block_hash,) = self._rpc.call("generatetodescriptor", 1, script)
         block: dict[str, Any] = self._rpc.call("getblock", block_hash, 2)
-        self.ledger.connect(block)
+        if block["previousblockhash"] == self.ledger.tip_hash:
+            self.ledger.connect(block)
+        else:
+            self.ledger.recover()
         self._crowd = self._rpc.call("getmempoolinfo")["size"]
         return block
 
@@ -98,6 +104,7 @@ class Present:
         Raises:
             NoCoinsError: There are not enough confirmed coins.
         """
+        self._follow_the_chain()
         made = self.spending.whale(value_sat)
         if made is None:
             raise NoCoinsError(
@@ -108,10 +115,15 @@ class Present:
             raise NoCoinsError(f"bitcoind refuses the whale: {refusal.reason}")
         return made
 
+    def _follow_the_chain(self) -> None:
+        """Look for our coins again if somebody else mined, or the chain was reorganised."""
+        if self._rpc.call("getbestblockhash") != self.ledger.tip_hash:
+            self.ledger.recover()
+
     def _one(self, now: float, touched: set[bytes]) -> tuple[Transaction, Transaction | None] | None:
         dice = self._chance.random()
         if dice < _SHARE_BUMPS and self.ledger.pending:
-            base = self.ledger.pending[self._chance.choice(list(self.ledger.pending))]
+            base = self._base()
             if base.txid_le in touched:
                 return None
             touched.add(base.txid_le)
@@ -121,6 +133,12 @@ class Present:
         else:
             made = self.spending.make(now, self.ledger.tip)
         return None if made is None else (made, None)
+
+    def _base(self) -> Transaction:
+        """Return what to pay more for: one time in three the end of a chain, so that chains grow."""
+        waiting = list(self.ledger.pending.values())
+        ends = [each for each in waiting if each.depth and each.spent_by_child is None]
+        return self._chance.choice(ends if ends and self._chance.random() < 1 / 3 else waiting)
 
     def _replacement_or_child(self, base: Transaction) -> tuple[Transaction, Transaction | None] | None:
         """Pay more: half of the time by replacing `base`, otherwise by a child that pays for it."""
@@ -152,6 +170,8 @@ class Present:
             if isinstance(answer, RpcError):
                 self._take_back(transaction, replaced)
                 self.counts[f"refused: {answer.reason}"] += 1
+                if answer.code == _INPUTS_MISSING:
+                    self.ledger.tip_hash = ""
                 refusals.append(answer)
                 continue
             if replaced is not None:

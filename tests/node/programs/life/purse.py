@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from bisect import insort_left
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from tests.node.programs.life.transaction import Coin
 
@@ -12,7 +14,7 @@ from tests.node.programs.life.transaction import Coin
 _WHALE_BITS = 34
 _BITS = 52
 # How many times larger than needed a coin is, in bits: people do not pay with the coin that fits best.
-_SPARE_BITS = (0, 0, 1, 1, 2, 3, 4)
+_SPARE_BITS = (0, 0, 0, 0, 1, 1, 2)
 
 
 class Purse:
@@ -24,6 +26,9 @@ class Purse:
 
     def __len__(self) -> int:
         return sum(map(len, self._by_bits))
+
+    def __iter__(self) -> Iterator[Coin]:
+        return chain.from_iterable(self._by_bits)
 
     def add(self, coins: Iterable[Coin]) -> None:
         """Take in coins that are newer than those already here."""
@@ -38,7 +43,8 @@ class Purse:
     def put_back(self, coins: Iterable[Coin]) -> None:
         """Take back coins that were not spent after all."""
         for coin in coins:
-            self._by_bits[coin.value_sat.bit_length()].appendleft(coin)
+            # A young coin at the old end would make its whole size look too young.
+            insort_left(self._by_bits[coin.value_sat.bit_length()], coin, key=lambda one: one.height)
 
     def take(self, least_sat: int, *, not_above: int | None = None) -> Coin | None:
         """Return a coin worth at least `least_sat`, or None.
@@ -54,6 +60,11 @@ class Purse:
                 if coins and coins[0].height <= not_above:
                     return coins.popleft()
         return next((coins.pop() for coins in sizes if coins), None)
+
+    def take_any(self) -> Coin | None:
+        """Return the newest coin of a size, the likelier the more there are of it, or None; whales' are left alone."""
+        counts = [len(coins) for coins in self._by_bits[:_WHALE_BITS]]
+        return self._chance.choices(self._by_bits[:_WHALE_BITS], counts)[0].pop() if any(counts) else None
 
     def take_largest(self, total_sat: int, most: int) -> list[Coin]:
         """Return at most `most` coins, the largest first, until they are worth `total_sat`."""

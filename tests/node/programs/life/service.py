@@ -17,6 +17,7 @@ _STEP_SECONDS = 0.2
 _AGAIN_SECONDS = 0.5
 _MOST_MINED_AT_ONCE = 1000
 _FASTEST, _SLOWEST = 100.0, 0.01
+_LEAST_WHALE_BTC, _MOST_WHALE_BTC = 1.0, 100_000.0
 
 
 class OrderError(Exception):
@@ -67,6 +68,9 @@ class Service:
             started = time.monotonic()
             history.History(self._rpc, self._seed, self._price, self._pace.payments, time.time()).make()
             print(f"history: {history.BLOCKS} blocks in {time.monotonic() - started:.1f} s", flush=True)
+        if not self._rpc.call("getmempoolinfo")["loaded"]:
+            # What it has yet to load spends coins that seem to be free.
+            raise UnreachableError("bitcoind still loads its mempool")
         self._present.recover(time.time())
         self._ready, self._problem = True, ""
         self._plan_block()
@@ -94,12 +98,15 @@ class Service:
         }
         if not self._ready and order.get("do") != "status":
             return {"error": f"the chain is not ready: {self._problem}"}
+        carry_out = orders.get(str(order.get("do")))
+        if carry_out is None:
+            return {"error": f"the orders are {', '.join(orders)}"}
         try:
-            return orders[str(order.get("do"))](order)
+            return carry_out(order)
         except (OrderError, NoCoinsError, RpcError, UnreachableError) as error:
             return {"error": str(error)}
-        except KeyError:
-            return {"error": f"the orders are {', '.join(orders)}"}
+        except (TypeError, ValueError, OverflowError):
+            return {"error": f"{order['do']} takes a number"}
 
     def _live(self, control: ControlSocket) -> None:
         last = time.monotonic()
@@ -169,7 +176,10 @@ class Service:
         return {"mined": count, "height": self._present.ledger.tip}
 
     def _whale(self, order: dict[str, Any]) -> dict[str, Any]:
-        made = self._present.whale(round(float(order.get("btc", 150)) * SAT_PER_BTC))
+        btc = float(order.get("btc", 150))
+        if not _LEAST_WHALE_BTC <= btc <= _MOST_WHALE_BTC:
+            raise OrderError(f"a whale moves {_LEAST_WHALE_BTC:g} to {_MOST_WHALE_BTC:g} BTC")
+        made = self._present.whale(round(btc * SAT_PER_BTC))
         moved = sum(output.value_sat for output in made.outputs)
         return {"txid": made.txid_le[::-1].hex(), "moved_btc": moved / SAT_PER_BTC, "vsize_vb": made.vsize_vb}
 

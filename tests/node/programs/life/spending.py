@@ -16,36 +16,37 @@ WINDOW_BLOCKS = 144
 _DUST_SAT = 1000
 _MOST_WHALE_COINS = 40
 
+# Those that the estimate looks for are about as frequent among each other as it expects; the others are noise to it.
 _ROUND_USD = {
-    1: 2,
-    2: 1,
-    3: 1,
-    5: 4,
-    10: 8,
-    15: 3,
-    20: 9,
-    25: 6,
-    30: 6,
-    40: 4,
-    50: 12,
-    60: 2,
-    75: 2,
-    80: 2,
+    1: 1.3,
+    2: 0.6,
+    3: 0.4,
+    5: 1.7,
+    10: 5.5,
+    15: 1.9,
+    20: 6,
+    25: 1.5,
+    30: 5.3,
+    40: 2,
+    50: 11.8,
+    60: 1,
+    75: 1,
+    80: 1,
     100: 16,
-    120: 1,
-    150: 4,
-    200: 8,
-    250: 3,
-    300: 4,
-    400: 2,
-    500: 6,
-    750: 1,
-    1000: 6,
-    1500: 1.5,
+    120: 0.7,
+    150: 2.9,
+    200: 7.4,
+    250: 1.5,
+    300: 5.3,
+    400: 1.5,
+    500: 3.8,
+    750: 0.7,
+    1000: 6.1,
+    1500: 1.3,
     2000: 3,
-    3000: 1,
-    5000: 1.5,
-    10000: 1,
+    3000: 0.8,
+    5000: 1.2,
+    10000: 0.8,
 }
 _ROUND_BTC = {
     0.0001: 4,
@@ -73,6 +74,11 @@ _KINDS = {"pay": 0.55, "sweep": 0.19, "consolidation": 0.02, "batch": 0.07, "not
 _SHARE_ROUND_USD, _SHARE_ROUND_BTC = 0.28, 0.07
 # Not everybody's coins are older than the estimate's window; payments from younger ones do not count.
 _SHARE_YOUNG = 0.3
+# What is paid lies low, since the change, which the estimate reads just the same, is more.
+_MEDIAN_USD = 70
+# People round in dollars at a rate that is never quite the true one. Were they more exact, so many amounts would fall
+# into one bin of the estimate's histogram that it caps them, and then half the price fits nearly as well.
+_RATE_ERROR = 0.006
 
 
 class Spending:
@@ -107,8 +113,8 @@ class Spending:
         return min(100.0, max(0.5, math.exp(self._chance.gauss(1.0, 1.2))))
 
     def amount_sat(self, when: float, spread: float = 2.0) -> int:
-        """Return an amount without any roundness, around $110."""
-        usd = math.exp(self._chance.gauss(math.log(110), spread))
+        """Return an amount without any roundness, around `_MEDIAN_USD`."""
+        usd = math.exp(self._chance.gauss(math.log(_MEDIAN_USD), spread))
         return int(min(20 * SAT_PER_BTC, max(1100, usd / self._price.usd_at(when) * SAT_PER_BTC)))
 
     def make(self, when: float, tip: int, floor: int = 0) -> Transaction | None:
@@ -128,7 +134,7 @@ class Spending:
         if kind == "sweep":
             return self._spend(kind, [], [self._least_sat(when)])
         if kind == "consolidation":
-            return self._spend(kind, [], [2 * _DUST_SAT] * self._chance.randint(10, 60))
+            return self._consolidate(self._chance.randint(10, 60))
         if kind == "batch":
             values = [self.amount_sat(when) for _ in range(int(3 + self._chance.expovariate(0.08)))]
             return self._spend(kind, values, [0])
@@ -140,12 +146,16 @@ class Spending:
         coins = self._purse.take_largest(value_sat + SAT_PER_BTC, _MOST_WHALE_COINS)
         return self._finish("whale", coins, [Output(value_sat, -1)], self.feerate_sat_vb())
 
+    def _consolidate(self, inputs: int) -> Transaction | None:
+        """Merge coins of every size: if it were always the smallest, the change of payments would grow week by week."""
+        coins = [coin for coin in (self._purse.take_any() for _ in range(inputs)) if coin is not None]
+        return self._finish("consolidation", coins, [], self.feerate_sat_vb())
+
     def _pay(self, when: float, tip: int, old: int | None) -> Transaction | None:
         chance, share = self._chance, self._chance.random()
         if share < _SHARE_ROUND_USD:
             usd = chance.choices(list(_ROUND_USD), list(_ROUND_USD.values()))[0]
-            # People round in dollars, at a rate that is never quite the true one.
-            value = int(usd * (1 + chance.gauss(0, 0.001)) / self._price.usd_at(when) * SAT_PER_BTC)
+            value = int(usd * (1 + chance.gauss(0, _RATE_ERROR)) / self._price.usd_at(when) * SAT_PER_BTC)
         elif share < _SHARE_ROUND_USD + _SHARE_ROUND_BTC:
             value = round(chance.choices(list(_ROUND_BTC), list(_ROUND_BTC.values()))[0] * SAT_PER_BTC)
         else:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import os
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from tests.node.programs.bitcoind_rpc import BitcoindRpc
 from tests.node.programs.demonstration import Demonstration
 from tests.node.programs.price_path import PricePath
-from tests.node.programs.rest import Answer, Route, as_json, as_text, serve
+from tests.node.programs.rest import Answer, Route, as_json, serve
 
 # The real backend asks the exchanges once an hour; more often shows more.
 _QUOTE_SECONDS = 60
@@ -21,7 +22,9 @@ _CURRENCIES = {"EUR": 0.92, "GBP": 0.79, "CAD": 1.37, "CHF": 0.88, "AUD": 1.52, 
 _BLOCK_VSIZE_VB = 1_000_000
 _PROJECTED_BLOCKS = 8
 _FEE_STEPS = 7
+_ROUNDING = 1e-9
 _SAT_PER_BTC = 100_000_000
+_NOT_FOUND = Answer(b"<!DOCTYPE html>\n<pre>Cannot GET</pre>\n", "text/html; charset=utf-8", 404)
 
 
 class Mempool:
@@ -86,39 +89,75 @@ class Mempool:
         )
 
     def _projected(self) -> list[dict[str, Any]]:
-        entries = sorted(
-            ((round(entry["fees"]["base"] * _SAT_PER_BTC), entry["vsize"]) for entry in self._entries()),
-            key=lambda entry: entry[0] / entry[1],
-            reverse=True,
-        )
-        blocks: list[list[tuple[int, int]]] = []
+        blocks: list[list[_Waiting]] = []
         room_vb = 0
-        for fee_sat, vsize_vb in entries:
-            if vsize_vb > room_vb and len(blocks) < _PROJECTED_BLOCKS:
+        for each in _best_first(self._entries()):
+            if each.vsize_vb > room_vb and len(blocks) < _PROJECTED_BLOCKS:
                 blocks.append([])
                 room_vb = self._block_vsize_vb()
-            blocks[-1].append((fee_sat, vsize_vb))
-            room_vb -= vsize_vb
+            blocks[-1].append(each)
+            room_vb -= each.vsize_vb
         return [_block(block) for block in blocks]
 
-    def _entries(self) -> list[dict[str, Any]]:
+    def _entries(self) -> dict[str, dict[str, Any]]:
         # The demonstration's mempool is small; of a node's own this would be hundreds of megabytes.
-        return list(self._rpc.call("getrawmempool", True).values())  # noqa: FBT003 - JSON-RPC has no names here
+        entries: dict[str, dict[str, Any]] = self._rpc.call("getrawmempool", True)  # noqa: FBT003 - JSON-RPC has no names
+        return entries
 
     @staticmethod
     def _block_vsize_vb() -> int:
         return int(os.environ.get("BLOCK_VSIZE_VB", _BLOCK_VSIZE_VB))
 
 
-def _block(entries: list[tuple[int, int]]) -> dict[str, Any]:
-    feerates = [fee_sat / vsize_vb for fee_sat, vsize_vb in entries]
+class _Waiting(NamedTuple):
+    """A transaction, with the feerate at which a miner takes it: its own, or that of a child that pays for it too."""
+
+    feerate_sat_vb: float
+    fee_sat: int
+    vsize_vb: int
+
+
+def _best_first(entries: dict[str, dict[str, Any]]) -> Iterator[_Waiting]:
+    taken: set[str] = set()
+    candidates = [
+        (-entry["fees"]["ancestor"] * _SAT_PER_BTC / entry["ancestorsize"], i) for i, entry in entries.items()
+    ]
+    heapq.heapify(candidates)
+    while candidates:
+        claimed, txid = heapq.heappop(candidates)
+        if txid in taken:
+            continue
+        together = _with_parents(entries, txid, taken)
+        package = [(_fee_sat(entries[each]), entries[each]["vsize"]) for each in together]
+        feerate = sum(fee_sat for fee_sat, _ in package) / sum(vsize_vb for _, vsize_vb in package)
+        if feerate < -claimed * (1 - _ROUNDING):
+            # A parent that paid well was taken before it, and counts for it no longer.
+            heapq.heappush(candidates, (-feerate, txid))
+            continue
+        taken.update(together)
+        yield from (_Waiting(feerate, fee_sat, vsize_vb) for fee_sat, vsize_vb in package)
+
+
+def _with_parents(entries: dict[str, dict[str, Any]], txid: str, taken: set[str]) -> list[str]:
+    """Return those that have to be mined with `txid`, parents first, and `txid`."""
+    parents = [each for each in entries[txid]["depends"] if each not in taken]
+    return [*dict.fromkeys(each for parent in parents for each in _with_parents(entries, parent, taken)), txid]
+
+
+def _fee_sat(entry: dict[str, Any]) -> int:
+    fee_sat: int = round(entry["fees"]["base"] * _SAT_PER_BTC)
+    return fee_sat
+
+
+def _block(waiting: list[_Waiting]) -> dict[str, Any]:
+    feerates = sorted((each.feerate_sat_vb for each in waiting), reverse=True)
     last = len(feerates) - 1
-    vsize_vb = sum(vsize_vb for _, vsize_vb in entries)
+    vsize_vb = sum(each.vsize_vb for each in waiting)
     return {
         "blockSize": vsize_vb,
         "blockVSize": vsize_vb,
-        "nTx": len(entries),
-        "totalFees": sum(fee_sat for fee_sat, _ in entries),
+        "nTx": len(waiting),
+        "totalFees": sum(each.fee_sat for each in waiting),
         "medianFee": feerates[last // 2],
         # Lowest first, as the backend has it.
         "feeRange": [feerates[last - last * step // (_FEE_STEPS - 1)] for step in range(_FEE_STEPS)],
@@ -129,7 +168,7 @@ def main() -> None:
     """Serve on loopback, by default on the port that the backend has."""
     world = Demonstration.of_environment()
     address = ("127.0.0.1", int(os.environ.get("MEMPOOL_PORT", "8999")))
-    serve(address, Mempool(world.rpc(), world.price()).routes(), as_text("Cannot GET", 404))
+    serve(address, Mempool(world.rpc(), world.price()).routes(), _NOT_FOUND)
 
 
 if __name__ == "__main__":
