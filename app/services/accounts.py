@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
 Role = Literal["viewer", "operator", "admin"]
@@ -38,9 +38,6 @@ class Accounts(Protocol):
     def find(self, username: str) -> Account | None:
         """Return the account of that name (case counts), active or not."""
 
-    def by_id(self, account_id: int) -> Account | None:
-        """Return the account with that id, active or not."""
-
     def create(self, username: str, password_hash: str, role: Role) -> Account:
         """Add an account; raise UsernameTakenError when the name is taken."""
 
@@ -62,6 +59,9 @@ class RevokedTokens(Protocol):
 
     def is_revoked(self, *token_ids: str) -> bool:
         """Return whether any of these is revoked."""
+
+    def revoked_among(self, token_ids: Collection[str]) -> set[str]:
+        """Return which of these are revoked, however many there are."""
 
     def forget_expired(self, now: datetime) -> int:
         """Remove those that have expired anyway; return how many."""

@@ -34,7 +34,7 @@ class StreamAccess:
         """Return what one of `token` and `ticket` allows.
 
         Raises:
-            TokenRefusedError: It proves nothing, or its account may no longer sign in.
+            TokenRefusedError: It proves nothing, its session has ended, or its account may no longer sign in.
             RoleRefusedError: Its role may not follow the stream.
         """
         if token:
@@ -46,23 +46,23 @@ class StreamAccess:
         account = self._accounts.find(grant.username)
         if account is None or not account.is_active:
             raise TokenRefusedError("the account may not sign in")
+        if account.session_epoch != grant.session_epoch:
+            raise TokenRefusedError("the session has ended; sign in again")
         if grant.role not in STREAM_ROLES:
             raise RoleRefusedError(f"the role {grant.role!r} may not follow the stream")
         return grant
 
     def ended(self, grants: Sequence[tuple[Key, Grant]]) -> Collection[Key]:
-        """Return the keys of those grants that have been taken back, by token or by account.
+        """Return the keys of those grants that have been taken back, by token, session or account.
 
-        As long as none has, this costs two queries, however many there are.
+        The accounts are read once and the tokens once, whether some have been taken back or not.
         """
         if not grants:
             return []
-        active = {account.username for account in self._accounts.every() if account.is_active}
-        ended = [key for key, grant in grants if grant.username not in active]
-        if self._any_revoked(grants):
-            ended += [key for key, grant in grants if self._any_revoked([(key, grant)])]
-        return ended
-
-    def _any_revoked(self, grants: Sequence[tuple[Key, Grant]]) -> bool:
-        token_ids = {token_id for _, grant in grants for token_id in grant.token_ids}
-        return bool(token_ids) and self._revoked.is_revoked(*token_ids)
+        epochs = {account.username: account.session_epoch for account in self._accounts.every() if account.is_active}
+        revoked = self._revoked.revoked_among({token_id for _, grant in grants for token_id in grant.token_ids})
+        return [
+            key
+            for key, grant in grants
+            if epochs.get(grant.username) != grant.session_epoch or not revoked.isdisjoint(grant.token_ids)
+        ]

@@ -9,8 +9,8 @@ class Close(IntEnum):
     """Codes of the close frame; from 4400 on they are our own, after the HTTP status of the same meaning."""
 
     GOING_AWAY = 1001
-    PROTOCOL = 1002
     TOO_BIG = 1009
+    FAILED = 1011
     TRY_LATER = 1013
     BAD_FRAME = 4400
     UNAUTHENTICATED = 4401

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import gevent
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, request
 from flask_sock import Sock
-from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.exceptions import NotFound
 from wsproto.utilities import RemoteProtocolError
 
 from app.services.log_follower import LogFollower
-from app.services.storage import StorageError
 from app.web.close_codes import Close
+from app.web.problems import ProblemError, answer_problems, problem_response
+from app.web.proxies import TrustedProxies
+from app.web.response_headers import send_headers
 from app.web.stream_admission import Admission
 from app.web.stream_connection import Connection
 from app.web.stream_hub import Hub
 from app.web.stream_limits import StreamLimits
+from app.web.stream_revocation import end_what_was_revoked
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -48,12 +53,13 @@ def create_stream(  # noqa: PLR0913 - one call a process, every value named
 ) -> Flask:
     """Return the application, which follows `log` from now on; `hearing` tells when there is something to read."""
     hub = Hub(log, limits.ping_seconds)
-    admission = Admission(limits, trusted_proxies, allowed_origins, lambda: len(hub))
+    admission = Admission(limits, allowed_origins, lambda: len(hub))
     app = Flask(__name__, static_folder=None)
     app.config["SOCK_SERVER_OPTIONS"] = {"thread_class": _NoThread}
     app.extensions[_KEY] = (hub, admission)
-    app.register_error_handler(HTTPException, _problem)
-    app.register_error_handler(RemoteProtocolError, lambda _: _problem(BadRequest("not a WebSocket handshake")))
+    app.wsgi_app = TrustedProxies(app.wsgi_app, trusted_proxies)  # type: ignore[method-assign] # Flask's way
+    send_headers(app, allowed_origins)
+    _answer_problems(app)
 
     @app.before_request
     def admit() -> None:
@@ -62,7 +68,15 @@ def create_stream(  # noqa: PLR0913 - one call a process, every value named
         request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
 
     def accept(server: Server) -> None:
-        Connection(server.sock, server.ws, hub, access, limits).run()
+        try:
+            Connection(server.sock, server.ws, hub, access, limits).run()
+        except gevent.GreenletExit:
+            # The server stops; to pass it on would leave what was read ahead to its parser of HTTP.
+            pass
+        except Exception:  # noqa: BLE001 - Flask would answer it, in the middle of the client's frames
+            _log.exception("a connection failed")
+        finally:
+            _end(server)
 
     sock = Sock(app)
     for path in PATHS:
@@ -70,7 +84,7 @@ def create_stream(  # noqa: PLR0913 - one call a process, every value named
     follower = LogFollower(log, hearing, hub)
     follower.step()
     gevent.spawn(follower.run)
-    gevent.spawn(_end_what_was_revoked, hub, access, limits.revocation_seconds)
+    gevent.spawn(end_what_was_revoked, hub, access, limits.revocation_seconds)
     return app
 
 
@@ -93,25 +107,21 @@ class _NoThread:
         """Start nothing."""
 
 
-def _end_what_was_revoked(hub: Hub, access: StreamAccess, every_seconds: float) -> None:
-    while True:
-        gevent.sleep(every_seconds)
-        try:
-            for connection in access.ended(hub.grants):
-                connection.close(Close.UNAUTHENTICATED, "the token or its account was revoked")
-        except StorageError:
-            # The follower tells everyone; nobody is thrown out for a database that is away.
-            continue
-        except Exception:  # noqa: BLE001 - revocation must outlive what nobody foresaw
-            _log.exception("looking for revoked tokens failed")
+def _end(server: Server) -> None:
+    """End the TCP connection, so that whatever the layers above do now is neither read nor written."""
+    server.connected = False
+    with suppress(OSError):
+        server.sock.shutdown(socket.SHUT_RDWR)
 
 
-def _problem(error: Any) -> Response:  # noqa: ANN401 - Flask types its handlers so
-    """Return an HTTP error as problem+json."""
-    answer = jsonify(type="about:blank", title=error.name, status=error.code, detail=error.description)
-    answer.status_code = error.code
-    answer.headers["Content-Type"] = "application/problem+json"
-    for name, value in error.get_headers():
-        if name != "Content-Type":
-            answer.headers[name] = value
-    return answer
+def _answer_problems(app: Flask) -> None:
+    """Make every error before the handshake a problem, as those of the API are."""
+    answer_problems(app)
+
+    @app.errorhandler(RemoteProtocolError)
+    def no_handshake(_: RemoteProtocolError) -> Response:
+        return problem_response(ProblemError(400, "BAD_HANDSHAKE", "This is no handshake of a WebSocket."))
+
+    @app.errorhandler(NotFound)
+    def not_found(_: NotFound) -> Response:
+        return problem_response(ProblemError(404, "NOT_FOUND", f"The stream is at {PATHS[0]}."))

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from werkzeug.exceptions import (
-    BadRequest,
-    Forbidden,
-    HTTPException,
-    ServiceUnavailable,
-    TooManyRequests,
-)
-
+from app.web.problems import ProblemError
+from app.web.proxies import client_address, is_of_this_host
 from app.web.stream_limits import Arrivals, StreamLimits
 
 if TYPE_CHECKING:
@@ -23,6 +17,7 @@ if TYPE_CHECKING:
     from flask import Request
 
 _VERSION = "13"
+_RETRY_SECONDS = 10
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -31,20 +26,14 @@ class Admission:
 
     Args:
         limits: How many may come.
-        trusted_proxies: Addresses whose X-Forwarded headers are believed.
         allowed_origins: Besides our own.
         open_connections: Counts those that were let in.
     """
 
     def __init__(
-        self,
-        limits: StreamLimits,
-        trusted_proxies: Collection[str],
-        allowed_origins: Collection[str],
-        open_connections: Callable[[], int],
+        self, limits: StreamLimits, allowed_origins: Collection[str], open_connections: Callable[[], int]
     ) -> None:
         self._limits = limits
-        self._trusted = frozenset(trusted_proxies)
         self._allowed = {_normal(origin) for origin in allowed_origins}
         self._open_connections = open_connections
         self._arrivals = Arrivals(limits.connects_per_minute)
@@ -54,22 +43,32 @@ class Admission:
         """Return if the handshake may go on.
 
         Raises:
-            HTTPException: 400 no handshake, 403 foreign origin, 426 another version of the protocol, 429 too often
+            ProblemError: 400 no handshake, 403 foreign origin, 426 another version of the protocol, 429 too often
                 from that address, 503 full or stopping.
         """
         if request.headers.get("Upgrade", "").lower() != "websocket":
-            raise _UpgradeRequired("this is a WebSocket; connect with a WebSocket client")
+            raise _upgrade_required("This is a WebSocket; connect with a WebSocket client.")
         if request.headers.get("Sec-WebSocket-Version") != _VERSION:
-            raise _UpgradeRequired(f"version {_VERSION} of the protocol is spoken here")
+            raise _upgrade_required(f"Version {_VERSION} of the protocol is spoken here.")
         if not request.headers.get("Sec-WebSocket-Key"):
-            raise BadRequest("Sec-WebSocket-Key is missing")
+            raise ProblemError(400, "BAD_HANDSHAKE", "Sec-WebSocket-Key is missing.")
+        # Nobody would read it, and its bytes would pass for frames.
+        if request.content_length or "Transfer-Encoding" in request.headers:
+            raise ProblemError(400, "BAD_HANDSHAKE", "A handshake has no body.")
         if not self._is_own(request):
-            raise Forbidden("pages of that origin may not connect; name it in ALLOWED_ORIGINS if they should")
-        wait_seconds = self._arrivals.wait_seconds(self._address(request), time.monotonic())
-        if wait_seconds:
-            raise TooManyRequests("too many connections in a minute", retry_after=math.ceil(wait_seconds))
-        if self.is_stopping or self._open_connections() >= self._limits.connections:
-            raise ServiceUnavailable("no room for a further connection; try again later", retry_after=10)
+            raise ProblemError(
+                403,
+                "FOREIGN_ORIGIN",
+                "Pages of that origin may not connect; name it in ALLOWED_ORIGINS if they should.",
+            )
+        self._count()
+        if self.is_stopping or self._open_connections() >= self._room(request):
+            raise ProblemError(
+                503,
+                "UNAVAILABLE",
+                "There is no room for a further connection; try again later.",
+                {"Retry-After": str(_RETRY_SECONDS)},
+            )
 
     def _is_own(self, request: Request) -> bool:
         origin = request.headers.get("Origin")
@@ -77,29 +76,32 @@ class Admission:
             # Only browsers send it, and only they carry somebody else's page.
             return True
         found = _normal(origin)
-        if found is None:
-            return False
-        host = request.headers.get("Host", "")
-        if request.remote_addr in self._trusted:
-            host = request.headers.get("X-Forwarded-Host", host)
-        return found in self._allowed or found == _normal(f"{found[0]}://{host}")
+        return found is not None and (found in self._allowed or found == _normal(f"{request.scheme}://{request.host}"))
 
-    def _address(self, request: Request) -> str:
-        address = request.remote_addr or ""
-        hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop.strip()]
-        while address in self._trusted and hops:
-            address = hops.pop()
-        return address
+    def _count(self) -> None:
+        arrival = self._arrivals.take(client_address(), time.monotonic())
+        if not arrival.is_allowed:
+            seconds = str(math.ceil(arrival.reset_seconds))
+            raise ProblemError(
+                429,
+                "RATE_LIMITED",
+                "There were too many connections from this address in a minute; see Retry-After.",
+                {
+                    "Retry-After": seconds,
+                    "RateLimit-Limit": str(self._arrivals.per_minute),
+                    "RateLimit-Remaining": str(arrival.remaining),
+                    "RateLimit-Reset": seconds,
+                },
+            )
+
+    def _room(self, request: Request) -> int:
+        own_address: str = request.environ["gunicorn.socket"].getsockname()[0]
+        return self._limits.connections + (self._limits.own_connections if is_of_this_host(own_address) else 0)
 
 
-class _UpgradeRequired(HTTPException):
-    """Names the protocol to speak, as RFC 9110 wants it."""
-
-    code = 426
-    name = "Upgrade Required"
-
-    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - werkzeug's signature
-        return [*super().get_headers(*args, **kwargs), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", _VERSION)]
+def _upgrade_required(detail: str) -> ProblemError:
+    # RFC 9110 wants the protocol named.
+    return ProblemError(426, "UPGRADE_REQUIRED", detail, {"Upgrade": "websocket", "Sec-WebSocket-Version": _VERSION})
 
 
 def _normal(origin: str) -> tuple[str, str, int] | None:

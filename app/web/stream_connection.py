@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from wsproto.events import BytesMessage, Ping, TextMessage
 
-from app.services.storage import StorageError
-from app.services.stream_access import RoleRefusedError
-from app.services.tokens import TokenRefusedError
 from app.web import stream_messages as messages
 from app.web.close_codes import Close
+from app.web.stream_entry import TurnedAwayError, bad_frame, entry, unauthenticated
 from app.web.stream_limits import Allowance, StreamLimits
-from app.web.stream_socket import ClientSocket
+from app.web.stream_socket import BadFrameError, ClientSocket
 from app.web.stream_subscription import Subscription
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from app.services.stream_access import StreamAccess
     from app.services.tokens import Grant
     from app.web.stream_hub import Hub
+
+_log = logging.getLogger(__name__)
 
 
 class Connection:
@@ -53,6 +54,7 @@ class Connection:
         self._heard_at = now
         self._ping_at = now + limits.ping_seconds
         self._ends_at = now + limits.auth_seconds
+        self._linger_seconds = limits.linger_seconds
         self._grant: Grant | None = None
         self.subscription = Subscription(hub, self._socket.outbox, limits, self.close)
 
@@ -60,11 +62,10 @@ class Connection:
         """Serve the client until one side ends it, and see it off."""
         self._hub.enter(self)
         try:
-            while self._goes_on(time.monotonic()):
-                for frame in self._socket.frames(self._next_at() - time.monotonic()):
-                    self._handle(frame)
+            self._serve()
+            self._hub.part(self)
             self.subscription.end()
-            self._socket.linger(self._limits.linger_seconds)
+            self._socket.linger(self._linger_seconds)
         finally:
             self._hub.leave(self)
             self.subscription.end()
@@ -76,7 +77,23 @@ class Connection:
 
     def close(self, code: Close, reason: str) -> None:
         """End it from our side; returns at once."""
+        if code is Close.GOING_AWAY:
+            self._linger_seconds = self._limits.stop_linger_seconds
+        self._hub.part(self)
         self._socket.close(code, reason)
+
+    def _serve(self) -> None:
+        try:
+            while self._goes_on(time.monotonic()):
+                for frame in self._socket.frames(self._next_at() - time.monotonic()):
+                    self._handle(frame)
+        except BadFrameError as error:
+            self._turn_away(bad_frame(str(error)))
+        except TurnedAwayError as refusal:
+            self._turn_away(refusal)
+        except Exception:  # noqa: BLE001 - nobody above may answer it: the client expects frames, not HTTP
+            _log.exception("serving a client failed")
+            self.close(Close.FAILED, "something failed here; connect again")
 
     def _fall_behind(self) -> None:
         self.close(Close.SLOW, "too slow; connect again with last_event_id")
@@ -85,6 +102,8 @@ class Connection:
         return min(self._ends_at, self._ping_at, self._heard_at + self._limits.silence_seconds)
 
     def _goes_on(self, now: float) -> bool:
+        if not self._socket.is_open:
+            return False
         if now >= self._ends_at:
             late = "no authentication in time" if self._grant is None else "the token has expired"
             self.close(Close.UNAUTHENTICATED, late)
@@ -100,7 +119,7 @@ class Connection:
         if getattr(frame, "frame_finished", True) and not self._allowance.take(self._heard_at):
             self.close(Close.RATE, "too many messages")
         elif isinstance(frame, BytesMessage):
-            self._refuse("messages are JSON text, not binary")
+            raise bad_frame("messages are JSON text, not binary")
         elif isinstance(frame, TextMessage):
             self._collect(frame)
         elif isinstance(frame, Ping):
@@ -120,12 +139,11 @@ class Connection:
         try:
             message = messages.read(text)
         except ValueError as error:
-            self._refuse(str(error))
-            return
+            raise bad_frame(str(error)) from error
         if isinstance(message, messages.Auth):
             self._authenticate(message)
         elif self._grant is None:
-            self._turn_away(Close.UNAUTHENTICATED, "unauthenticated", "the first message must be `auth`")
+            raise unauthenticated("the first message must be `auth`")
         elif isinstance(message, messages.Ping):
             self.send(messages.frame(messages.Pong()))
         elif isinstance(message, messages.Subscribe):
@@ -135,30 +153,15 @@ class Connection:
             self.send(messages.frame(messages.Connection(status="unsubscribed")))
 
     def _authenticate(self, message: messages.Auth) -> None:
-        try:
-            grant = self._access.enter(token=message.token, ticket=message.ticket)
-        except TokenRefusedError as error:
-            self._turn_away(Close.UNAUTHENTICATED, "unauthenticated", str(error))
-        except RoleRefusedError as error:
-            self._turn_away(Close.FORBIDDEN, "forbidden", str(error))
-        except StorageError:
-            self._turn_away(Close.TRY_LATER, "unavailable", "the database is away; try again later")
-        else:
-            self._admit(grant)
-
-    def _admit(self, grant: Grant) -> None:
-        if self._grant is not None and self._grant.username != grant.username:
-            self._turn_away(Close.UNAUTHENTICATED, "unauthenticated", "the token is somebody else's")
-        elif not self._hub.has_begun:
-            self._turn_away(Close.TRY_LATER, "unavailable", "the event log cannot be read yet; try again later")
-        else:
+        grant = entry(self._access, message, self._grant)
+        if not self._hub.has_begun:
+            raise TurnedAwayError(Close.TRY_LATER, "unavailable", "the log cannot be read yet; try again later")
+        # It may have been closed while the database was asked.
+        if self._socket.is_open:
             self._grant = grant
             self._ends_at = time.monotonic() + (grant.expires_at - datetime.now(UTC)).total_seconds()
             self._hub.welcome(self, grant)
 
-    def _refuse(self, problem: str) -> None:
-        self._turn_away(Close.BAD_FRAME, "bad_frame", problem)
-
-    def _turn_away(self, close: Close, code: str, problem: str) -> None:
-        self.send(messages.frame(messages.Error(code, problem)))
-        self.close(close, problem)
+    def _turn_away(self, refusal: TurnedAwayError) -> None:
+        self.send(messages.frame(messages.Error(refusal.code, str(refusal))))
+        self.close(refusal.close, str(refusal))

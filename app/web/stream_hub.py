@@ -44,6 +44,10 @@ class Hub:
         """Return each client that is known, with what lets it in."""
         return list(self._known.items())
 
+    def grant_of(self, connection: Connection) -> Grant | None:
+        """Return what lets a client in; None once it is on its way out, or not known yet."""
+        return self._known.get(connection)
+
     def enter(self, connection: Connection) -> None:
         """Count a connection whose client is not known yet."""
         self._all.add(connection)
@@ -61,6 +65,10 @@ class Hub:
         )
         if is_new and self._degraded_for:
             connection.send(self._degraded_frame(self._degraded_for))
+
+    def part(self, connection: Connection) -> None:
+        """Tell a connection nothing more: it is being closed, but its socket is not gone yet."""
+        self._known.pop(connection, None)
 
     def leave(self, connection: Connection) -> None:
         """Forget a connection."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from datetime import timedelta
+
+_MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +24,10 @@ class StreamLimits:
         replay_age: Of the oldest event that is sent again after a reconnect.
         connects_per_minute: From one address.
         connections: In all.
+        own_connections: Of this host, beyond those: a full stream still answers the health check.
         revocation_seconds: Between two looks at whether a token or an account was taken back.
         linger_seconds: For which a closing connection may still read what it was sent.
+        stop_linger_seconds: The same while the service stops, which has two seconds for everything.
     """
 
     auth_seconds: float = 5
@@ -36,8 +40,25 @@ class StreamLimits:
     replay_age: timedelta = timedelta(hours=24)
     connects_per_minute: int = 100
     connections: int = 4_000
+    own_connections: int = 16
     revocation_seconds: float = 0.5
     linger_seconds: float = 2
+    stop_linger_seconds: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What became of a connect.
+
+    Attributes:
+        is_allowed: Whether there were not too many.
+        remaining: How many more there may be at once.
+        reset_seconds: Until there may be one more than that.
+    """
+
+    is_allowed: bool
+    remaining: int
+    reset_seconds: float
 
 
 class Allowance:
@@ -63,18 +84,20 @@ class Arrivals:
     """Connects of the last minute, by address."""
 
     def __init__(self, per_minute: int) -> None:
-        self._per_minute = per_minute
-        self._seen: dict[str, deque[float]] = {}
+        self.per_minute = per_minute
+        # Ordered by the newest connect of each, so that those to be forgotten come first.
+        self._seen: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def wait_seconds(self, address: str, now: float) -> float:
-        """Count a connect; return 0 when it is allowed, otherwise after how long the next one will be."""
-        minute_ago = now - 60
-        for other in [each for each, times in self._seen.items() if times[-1] <= minute_ago]:
-            del self._seen[other]
+    def take(self, address: str, now: float) -> Arrival:
+        """Count a connect, unless there were too many of that address."""
+        minute_ago = now - _MINUTE
+        while self._seen and next(iter(self._seen.values()))[-1] <= minute_ago:
+            self._seen.popitem(last=False)
         times = self._seen.setdefault(address, deque())
         while times and times[0] <= minute_ago:
             times.popleft()
-        if len(times) < self._per_minute:
+        is_allowed = len(times) < self.per_minute
+        if is_allowed:
             times.append(now)
-            return 0.0
-        return times[0] - minute_ago
+            self._seen.move_to_end(address)
+        return Arrival(is_allowed, self.per_minute - len(times), times[0] - minute_ago)

@@ -20,6 +20,7 @@ STREAMED = frozenset({"price_update"})
 Token = Annotated[str, Meta(min_length=1)]
 EventId = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 ShortText = Annotated[str, Meta(max_length=64)]
+ErrorCode = Literal["bad_frame", "unauthenticated", "forbidden", "unavailable"]
 
 
 class _Client(msgspec.Struct, tag_field="type", forbid_unknown_fields=True):
@@ -71,7 +72,7 @@ class Welcome(_Server, tag="welcome"):
     protocol: int
     log_identity: str
     last_event_id: int
-    token_expires_at: datetime
+    token_expires_at: Annotated[datetime, Meta(tz=True)]
     heartbeat_seconds: float
 
 
@@ -97,7 +98,7 @@ class ResyncRequired(_Server, tag="resync_required"):
 class Error(_Server, tag="error"):
     """Says what was wrong, before the connection is closed for it."""
 
-    code: str
+    code: ErrorCode
     message: str
 
 
@@ -109,7 +110,10 @@ _decoder = msgspec.json.Decoder(ClientMessage)
 
 def read(text: str) -> ClientMessage:
     """Return the message of a client; raise ValueError with what is wrong with it."""
-    message: ClientMessage = _decoder.decode(text)
+    try:
+        message: ClientMessage = _decoder.decode(text)
+    except RecursionError:
+        raise ValueError("the message is nested too deeply") from None
     if isinstance(message, Auth) and (message.token is None) == (message.ticket is None):
         raise ValueError("`auth` takes either a `token` or a `ticket`")
     return message

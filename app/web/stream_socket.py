@@ -14,7 +14,6 @@ from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, Ping
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from app.web.close_codes import Close
 from app.web.stream_outbox import Outbox
 
 if TYPE_CHECKING:
@@ -23,10 +22,16 @@ if TYPE_CHECKING:
     from wsproto import WSConnection
     from wsproto.events import Event as Frame
 
+    from app.web.close_codes import Close
+
 _READABLE = 1
 _CHUNK_BYTES = 4096
 _REASON_BYTES = 120
 _KERNEL_BYTES = 64 * 1024
+
+
+class BadFrameError(Exception):
+    """The client sent bytes that are no frames; nothing further that it sends can be understood."""
 
 
 class ClientSocket:
@@ -50,7 +55,7 @@ class ClientSocket:
         self._awake = Event()
         self._readable = gevent.get_hub().loop.io(self._descriptor, _READABLE)
         self.outbox = Outbox(self._descriptor, backlog_bytes, on_overflow, self._vanish)
-        self._is_closing = self._is_gone = False
+        self._is_closing = self._is_gone = self._is_garbled = False
 
     @property
     def is_open(self) -> bool:
@@ -58,12 +63,14 @@ class ClientSocket:
         return not (self._is_closing or self._is_gone)
 
     def ping(self) -> None:
-        """Ask the client for a sign of life."""
-        self.outbox.send(self._websocket.send(Ping()))
+        """Ask the client for a sign of life, as long as it is open."""
+        if self.is_open:
+            self.outbox.send(self._websocket.send(Ping()))
 
     def pong(self, ping: Ping) -> None:
-        """Give one."""
-        self.outbox.send(self._websocket.send(ping.response()))
+        """Give one, as long as it is open."""
+        if self.is_open:
+            self.outbox.send(self._websocket.send(ping.response()))
 
     def close(self, code: Close, reason: str) -> None:
         """Send the close frame and nothing after it."""
@@ -76,7 +83,11 @@ class ClientSocket:
         self._awake.set()
 
     def frames(self, timeout_seconds: float) -> Iterator[Frame]:
-        """Yield what comes next, if anything does within `timeout_seconds` and before a `close`."""
+        """Yield what comes next, if anything does within `timeout_seconds` and before a `close`.
+
+        Raises:
+            BadFrameError: What comes is no frame.
+        """
         data = self._read(timeout_seconds)
         if not data:
             return
@@ -87,8 +98,9 @@ class ClientSocket:
                     self._answer(frame)
                 elif self.is_open:
                     yield frame
-        except RemoteProtocolError:
-            self.close(Close.PROTOCOL, "not a WebSocket frame")
+        except RemoteProtocolError as error:
+            self._is_garbled = True
+            raise BadFrameError(str(error)) from error
 
     def linger(self, seconds: float) -> None:
         """Wait until the client has read the close frame: to close on unread input would take it back."""
@@ -125,15 +137,18 @@ class ClientSocket:
         return data
 
     def _answer(self, frame: CloseConnection) -> None:
+        if self._websocket.state in {ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING}:
+            # Not the client's: the library gave up on what it read.
+            self._is_garbled = True
+            raise BadFrameError(frame.reason or "what came is no WebSocket frame")
         if not self._is_closing:
             self.outbox.finish(self._websocket.send(frame.response()))
-        self._is_closing = True
-        # Otherwise the library gave up on a malformed frame, and the client is still to answer.
-        self._is_gone = self._websocket.state is ConnectionState.CLOSED
+        self._is_closing = self._is_gone = True
 
     def _is_answered(self, data: bytes) -> bool:
         """Return whether the client's close frame is in `data`; everything else is dropped."""
-        if not data or self._websocket.state is not ConnectionState.LOCAL_CLOSING:
+        # The library would keep all that comes after a bad frame, and the client may send without end.
+        if not data or self._is_garbled or self._websocket.state is not ConnectionState.LOCAL_CLOSING:
             return False
         with suppress(RemoteProtocolError):
             self._websocket.receive_data(data)

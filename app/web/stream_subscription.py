@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from app.web.stream_hub import Hub
     from app.web.stream_limits import StreamLimits
     from app.web.stream_outbox import Outbox
+
+_log = logging.getLogger(__name__)
 
 _BATCH = 200
 _RETRY_SECONDS = 1.0
@@ -92,6 +95,10 @@ class Subscription:
                 step = self._read_on
             except StorageError:
                 gevent.sleep(_RETRY_SECONDS)
+            except Exception:  # noqa: BLE001 - a client that waits for ever would believe that nothing happens
+                _log.exception("sending again what a client missed failed")
+                self._close(Close.FAILED, "what was missed cannot be sent; connect again without last_event_id")
+                return
 
     def _check_start(self, turn: int, since: datetime) -> None:
         """Tell the client if it cannot be sent all that it missed."""

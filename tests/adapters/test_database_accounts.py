@@ -7,10 +7,8 @@ import pytest
 from sqlalchemy import exc, select
 
 from app.adapters.database.accounts import DatabaseAccounts, DatabaseRevokedTokens
-from app.adapters.database.heartbeats import DatabaseHeartbeats
 from app.adapters.database.tables import UserRow
 from app.services.accounts import Account, UsernameTakenError
-from app.services.heartbeats import Heartbeat
 
 if TYPE_CHECKING:
     from app.adapters.database.engine import Database
@@ -41,17 +39,16 @@ def revoked(database: Database, clock: Clock) -> DatabaseRevokedTokens:
     return DatabaseRevokedTokens(database, clock)
 
 
-def test_an_account_is_found_by_name_and_by_id(accounts: DatabaseAccounts) -> None:
+def test_an_account_is_found_by_name(accounts: DatabaseAccounts) -> None:
     made = accounts.create("admin", "a hash", "admin")
     assert made == Account(made.id, "admin", "a hash", "admin", is_active=True, session_epoch=1)
-    assert accounts.find("admin") == accounts.by_id(made.id) == made
+    assert accounts.find("admin") == made
 
 
-def test_nobody_is_found_by_another_name_case_or_id(accounts: DatabaseAccounts) -> None:
-    made = accounts.create("admin", "a hash", "admin")
+def test_nobody_is_found_by_another_name_or_case(accounts: DatabaseAccounts) -> None:
+    accounts.create("admin", "a hash", "admin")
     assert accounts.find("Admin") is None
     assert accounts.find("admin' OR 1=1 --") is None
-    assert accounts.by_id(made.id + 1) is None
 
 
 def test_a_name_is_given_once(accounts: DatabaseAccounts) -> None:
@@ -112,6 +109,13 @@ def test_a_token_is_revoked_by_itself_or_by_its_family(revoked: DatabaseRevokedT
     assert not revoked.is_revoked()
 
 
+def test_those_revoked_among_thousands_are_found(revoked: DatabaseRevokedTokens) -> None:
+    for token_id in ("jti-0", "jti-1999", "jti-39999"):
+        revoked.revoke(token_id, NOW)
+    assert revoked.revoked_among([f"jti-{number}" for number in range(40_000)]) == {"jti-0", "jti-1999", "jti-39999"}
+    assert revoked.revoked_among(["jti-5"]) == revoked.revoked_among([]) == set()
+
+
 def test_only_expired_tokens_are_forgotten(revoked: DatabaseRevokedTokens) -> None:
     revoked.revoke("expired", NOW)
     revoked.revoke("not yet", NOW + timedelta(seconds=1))
@@ -119,14 +123,3 @@ def test_only_expired_tokens_are_forgotten(revoked: DatabaseRevokedTokens) -> No
     assert revoked.forget_expired(NOW) == 0
     assert not revoked.is_revoked("expired")
     assert revoked.is_revoked("not yet")
-
-
-def test_a_service_s_last_heartbeat_on_each_host_is_kept(database: Database) -> None:
-    heartbeats = DatabaseHeartbeats(database)
-    first = Heartbeat(service="integration", host="one", beat_at=NOW, state="failed", detail={"reason": "no node"})
-    again = Heartbeat(service="integration", host="one", beat_at=NOW + timedelta(minutes=1), state="ok", detail={})
-    elsewhere = Heartbeat(service="integration", host="two", beat_at=NOW, state="degraded", detail={})
-    for heartbeat in (first, again, elsewhere):
-        heartbeats.beat(heartbeat)
-    assert heartbeats.of("integration") == [again, elsewhere]
-    assert heartbeats.of("detector") == []

@@ -27,10 +27,13 @@ if TYPE_CHECKING:
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough"  # noqa: S105 - signs nothing outside the tests
 PREVIOUS_SECRET = "the-secret-that-was-before-it-long-enough"  # noqa: S105 - as above
-WITH_LIMITS = (
-    "import sys, msgspec; from app.processes.websocket import run; from app.web.stream_limits import StreamLimits; "
-    "run(msgspec.json.decode(sys.argv[1], type=StreamLimits))"
-)
+PREPARED = """
+import sys, msgspec
+from app.processes.websocket import run
+from app.web.stream_limits import StreamLimits
+{sabotage}
+run(msgspec.json.decode(sys.argv[1], type=StreamLimits))
+"""
 DEADLINE_SECONDS = 20.0
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -61,7 +64,9 @@ class StreamService:
 
     directory: Path
     database_url: str = ""
-    limits_json: str | None = None
+    limits_json: str = "{}"
+    # A statement that breaks something inside, so that what happens then can be seen from outside.
+    sabotage: str = ""
     environ: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
@@ -79,6 +84,10 @@ class StreamService:
         return f"ws://127.0.0.1:{self.port}/ws/whales"
 
     @property
+    def log_file(self) -> Path:
+        return self.directory / "stream.log"
+
+    @property
     def worker_pid(self) -> int:
         assert self.process is not None
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
@@ -86,8 +95,8 @@ class StreamService:
 
     def start(self) -> None:
         command = ["-m", "app.processes.websocket"]
-        if self.limits_json is not None:
-            command = ["-c", WITH_LIMITS, self.limits_json]
+        if self.limits_json != "{}" or self.sabotage:
+            command = ["-c", PREPARED.format(sabotage=self.sabotage), self.limits_json]
         environ = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(CHECKOUT),
@@ -101,7 +110,8 @@ class StreamService:
             "RATE_LIMIT_PER_MINUTE": "100000",
             "LOG_LEVEL": "WARNING",
         } | self.environ
-        self.process = subprocess.Popen([sys.executable, *command], env=environ, cwd=CHECKOUT)
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen([sys.executable, *command], env=environ, cwd=CHECKOUT, stderr=log)
         until(self._answers, "the stream to listen")
 
     def stop(self, sent: signal.Signals = signal.SIGTERM) -> float:
@@ -140,7 +150,7 @@ class StreamService:
 
     def _answers(self) -> bool:
         assert self.process is not None
-        assert self.process.poll() is None, f"the stream left with {self.process.returncode}"
+        assert self.process.poll() is None, (self.process.returncode, self.log_file.read_text("utf-8"))
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", self.port)) != 0:
                 return False

@@ -43,6 +43,14 @@ def test_all_routes_count_together(limited: WebApplication) -> None:
     assert [client.get(path).status_code for path in paths] == [401, 401, 401, 429]
 
 
+def test_asking_for_what_is_not_there_or_in_a_way_that_is_not_counts_as_well(limited: WebApplication) -> None:
+    client = limited.client()
+    answers = [client.get("/nothing"), client.delete(PATH), client.get("/api/nothing"), client.get("/wp-login.php")]
+    assert [each.status_code for each in answers] == [404, 405, 404, 429]
+    assert [each.headers["RateLimit-Remaining"] for each in answers] == ["2", "1", "0", "0"]
+    assert client.post("/metrics").status_code == 429
+
+
 def test_the_address_of_a_stranger_is_his_own_whatever_he_says(limited: WebApplication) -> None:
     answers = [statuses(limited, 1, STRANGER, f"203.0.113.{last}")[0] for last in range(4)]
     assert answers == [200, 200, 200, 429]
@@ -65,7 +73,19 @@ def test_an_ipv6_network_is_one_client(limited: WebApplication) -> None:
     assert statuses(limited, 1, PROXY, "2001:db8:0:1::1") == [200]
 
 
-@pytest.mark.parametrize("nonsense", ["", ",", "unknown", "x" * 300, "203.0.113.1, "])
+def test_ipv4_clients_are_told_apart_when_the_server_listens_on_ipv6(limited: WebApplication) -> None:
+    answers = [statuses(limited, 1, {"REMOTE_ADDR": f"::ffff:198.51.100.{last}"})[0] for last in range(4)]
+    assert answers == [200, 200, 200, 200]
+    assert statuses(limited, 3, {"REMOTE_ADDR": "198.51.100.1"}) == [200, 200, 429]
+
+
+def test_a_trusted_proxy_is_known_when_the_server_listens_on_ipv6(limited: WebApplication) -> None:
+    proxy = {"REMOTE_ADDR": "::ffff:127.0.0.1"}
+    answers = [statuses(limited, 1, proxy, f"203.0.113.{last}, ::ffff:10.0.0.1")[0] for last in range(4)]
+    assert answers == [200, 200, 200, 200]
+
+
+@pytest.mark.parametrize("nonsense", ["", ",", "unknown", "x" * 300, "203.0.113.1, ", "fe80::1%eth0"])
 def test_an_entry_that_is_no_address_is_no_error(limited: WebApplication, nonsense: str) -> None:
     assert statuses(limited, 1, PROXY, nonsense) == [200]
 

@@ -203,3 +203,21 @@ def test_disabling_an_account_ends_its_connections_within_a_second(
     service.accounts.set_active("leaver", is_active=False)
     assert client.close_code() == 4401
     assert time.monotonic() - disabled_at < 1
+
+
+def test_ending_the_sessions_of_an_account_ends_its_connections_within_a_second(
+    service: StreamService, client: StreamClient
+) -> None:
+    service.accounts.create("careful", "no password", "viewer")
+    token = service.token(sub="careful")
+    client.authenticate(token)
+    ended_at = time.monotonic()
+    service.accounts.set_password("careful", "another")
+    assert client.close_code() == 4401
+    assert time.monotonic() - ended_at < 1
+    with connected(service) as again:
+        message, code = refusal(again, token=token)
+    assert code == 4401
+    assert "sign in again" in message
+    with connected(service) as renewed:
+        renewed.authenticate(service.token(sub="careful", epoch=2))

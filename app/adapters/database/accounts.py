@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import delete, exc, insert, select, update
@@ -11,9 +12,9 @@ from app.adapters.database.tables import RevokedTokenRow, UserRow
 from app.services.accounts import Account, UsernameTakenError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy import Row
 
     from app.adapters.database.engine import Database
     from app.services.accounts import Role
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 _ACCOUNT = (UserRow.id, UserRow.username, UserRow.password_hash, UserRow.role, UserRow.is_active, UserRow.session_epoch)
 
 _NEXT_EPOCH = UserRow.session_epoch + 1
+
+# SQLite takes 32,766 parameters and PostgreSQL 65,535, but neither should be busy for long at a time.
+_PARAMETERS = 1_000
 
 
 def _utc_now() -> datetime:
@@ -40,11 +44,9 @@ class DatabaseAccounts:
 
     def find(self, username: str) -> Account | None:
         """Return the account of that name (case counts), active or not."""
-        return self._one(UserRow.username == username)
-
-    def by_id(self, account_id: int) -> Account | None:
-        """Return the account with that id, active or not."""
-        return self._one(UserRow.id == account_id)
+        with self._database.reading() as connection:
+            row = connection.execute(select(*_ACCOUNT).where(UserRow.username == username)).first()
+        return None if row is None else _account(row)
 
     def create(self, username: str, password_hash: str, role: Role) -> Account:
         """Add an account; raise UsernameTakenError when the name is taken."""
@@ -83,11 +85,6 @@ class DatabaseAccounts:
         with self._database.reading() as connection:
             return [_account(row) for row in connection.execute(select(*_ACCOUNT).order_by(UserRow.username))]
 
-    def _one(self, condition: ColumnElement[bool]) -> Account | None:
-        with self._database.reading() as connection:
-            row = connection.execute(select(*_ACCOUNT).where(condition)).first()
-        return None if row is None else _account(row)
-
     def _change(self, username: str, **values: Any) -> bool:  # noqa: ANN401 - columns of several types
         with self._database.writing() as connection:
             changed = connection.execute(update(UserRow).where(UserRow.username == username).values(values))
@@ -116,6 +113,16 @@ class DatabaseRevokedTokens:
         statement = select(RevokedTokenRow.token_id).where(RevokedTokenRow.token_id.in_(token_ids)).limit(1)
         with self._database.reading() as connection:
             return connection.execute(statement).first() is not None
+
+    def revoked_among(self, token_ids: Collection[str]) -> set[str]:
+        """Return which of these are revoked, however many there are."""
+        found: set[str] = set()
+        left = iter(token_ids)
+        while some := tuple(islice(left, _PARAMETERS)):
+            statement = select(RevokedTokenRow.token_id).where(RevokedTokenRow.token_id.in_(some))
+            with self._database.reading() as connection:
+                found.update(connection.execute(statement).scalars())
+        return found
 
     def forget_expired(self, now: datetime) -> int:
         """Remove those that have expired anyway; return how many."""
