@@ -14,7 +14,8 @@ from app.services.block_source import BlockPrunedError, BlockUnknownError, NodeE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.adapters.bitcoind_http import Answer, BitcoindHttp
+    from app.adapters.bitcoind_http import BitcoindHttp
+    from app.adapters.bounded_http import Answer
 
 _HASH_BYTES = 32
 

@@ -24,13 +24,13 @@ class UnixDoorbell:
 
     def ring(self) -> None:
         """Send a byte to each follower; one that died, or is still busy with earlier rings, is passed over."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
+        # Making the socket can fail as well, when the process has no descriptor left.
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
             to.settimeout(0)
-            with suppress(OSError):
-                for follower in self._directory.iterdir():
-                    if follower.suffix == SUFFIX:
-                        with suppress(OSError):
-                            to.sendto(b"\a", str(follower))
+            for follower in self._directory.iterdir():
+                if follower.suffix == SUFFIX:
+                    with suppress(OSError):
+                        to.sendto(b"\a", str(follower))
 
 
 class UnixHearing:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -26,7 +30,13 @@ class JsonLine(logging.Formatter):
 
 
 def configure_logging(level: str) -> None:
-    """Send records of `level` and above to standard error, which systemd hands to the journal."""
+    """Send records of `level` and above, and what crashes the process, to standard error: systemd's journal has it."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLine())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # Python's own traceback would be a dozen lines, and none of them JSON.
+    sys.excepthook = _log_crash
+
+
+def _log_crash(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    logging.getLogger("utxoracle").critical("crashed", exc_info=(kind, error, traceback))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-import requests
-
+from app.adapters.bounded_http import BoundedHttp, Bounds, NoAnswerError
 from app.services.acceptance_checks import UnansweredError
 
-_TIMEOUT_SECONDS = (2, 10)
+_BOUNDS = Bounds(connect_seconds=2, answer_seconds=10, max_bytes=1_000_000)
 
 
 class OwnApi:
@@ -16,23 +16,20 @@ class OwnApi:
 
     def __init__(self, host: str, port: int) -> None:
         self._base = f"http://{loopback_of(host)}:{port}"
-        self._session = requests.Session()
-        # A proxy of the environment has no business between us and ourselves.
-        self._session.trust_env = False
+        self._http = BoundedHttp(_BOUNDS)
 
     def get(self, path: str, token: str | None = None) -> tuple[int, Any]:
         """Return the status, and the JSON of the body; raise UnansweredError without such an answer."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         url = f"{self._base}{path}"
         try:
-            answer = self._session.get(url, headers=headers, timeout=_TIMEOUT_SECONDS, allow_redirects=False)
-            return answer.status_code, answer.json()
-        except requests.JSONDecodeError:
-            raise UnansweredError(f"{url} answered {answer.status_code} without JSON; is it our API?") from None
-        except requests.RequestException as error:
-            raise UnansweredError(
-                f"{url} does not answer ({type(error).__name__}); start utxoracle-api, its log says why it ended"
-            ) from error
+            answer = self._http.ask(url, headers=headers)
+        except NoAnswerError as error:
+            raise UnansweredError(f"{url} {error}; start utxoracle-api, its log says why it ended") from error
+        try:
+            return answer.status, json.loads(answer.body)
+        except ValueError:
+            raise UnansweredError(f"{url} answered {answer.status} without JSON; is it our API?") from None
 
 
 def loopback_of(host: str) -> str:

@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 
 import requests
 
+from app.adapters.bounded_http import BoundedHttp, Bounds, NoAnswerError
 from app.services.health import DegradedError, SkippedError
 
 _CONNECT_SECONDS, _READ_SECONDS = 0.8, 0.8
 _MAX_BYTES = 65_536
+_BOUNDS = Bounds(_CONNECT_SECONDS, _READ_SECONDS, _MAX_BYTES)
 
 
 class UpstreamError(Exception):
@@ -30,9 +32,9 @@ class EsploraProbe:
             raise SkippedError("ELECTRS_API_URL is empty")
         try:
             status, body = _get(f"{self._base_url}/blocks/tip/height")
-        except requests.RequestException as error:
+        except NoAnswerError as error:
             self._raise_if_electrum()
-            raise UpstreamError(f"electrs at {self._base_url} does not answer ({type(error).__name__})") from None
+            raise UpstreamError(f"electrs at {self._base_url} {error}") from None
         if status != requests.codes.ok or not body.strip().isdigit():
             raise UpstreamError(f"what answers at {self._base_url} is not Esplora's REST; is ELECTRS_API_URL right?")
         return f"Esplora at height {int(body)}"
@@ -47,20 +49,20 @@ class EsploraProbe:
 
 
 class MempoolProbe:
-    """The mempool backend at `base_url`."""
+    """The mempool backend at `base_url`; None when nothing is asked of it."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str | None) -> None:
         self._base_url = base_url
 
     def probe(self) -> str:
         """Return its version."""
+        if self._base_url is None:
+            raise SkippedError("EXCHANGE_COMPARISON_ENABLED is false")
         try:
             status, body = _get(f"{self._base_url}/api/v1/backend-info")
             about = json.loads(body)
-        except requests.RequestException as error:
-            raise UpstreamError(
-                f"the mempool backend at {self._base_url} does not answer ({type(error).__name__})"
-            ) from None
+        except NoAnswerError as error:
+            raise UpstreamError(f"the mempool backend at {self._base_url} {error}") from None
         except ValueError:
             status, about = requests.codes.bad_gateway, None
         if status != requests.codes.ok or not isinstance(about, dict):
@@ -69,11 +71,9 @@ class MempoolProbe:
 
 
 def _get(url: str) -> tuple[int, bytes]:
-    session = requests.Session()
-    # Neither a proxy nor ~/.netrc has a say in how the own node is asked.
-    session.trust_env = False
-    with session.get(url, timeout=(_CONNECT_SECONDS, _READ_SECONDS), allow_redirects=False, stream=True) as answer:
-        return answer.status_code, answer.raw.read(_MAX_BYTES, decode_content=True)
+    with BoundedHttp(_BOUNDS) as http:
+        answer = http.ask(url)
+        return answer.status, answer.body
 
 
 def _electrum_name(base_url: str) -> str | None:

@@ -60,7 +60,7 @@ def health_checks(settings: Settings, directories: configuration.Directories, da
         network=settings.bitcoin_network,
         stream=OwnStream(settings.websocket_host, settings.websocket_port, _PROBE_SECONDS),
         electrs=EsploraProbe(settings.electrs_api_url),
-        mempool_backend=MempoolProbe(settings.mempool_api_url),
+        mempool_backend=MempoolProbe(settings.mempool_api_url if settings.exchange_comparison_enabled else None),
         machine=LocalMachine(directories.state),
         memory_limit_mb=settings.memory_limit_mb,
     )

@@ -15,17 +15,35 @@ from app.adapters.database.prices import DatabasePriceHistory
 from app.adapters.doorbell import UnixDoorbell
 from app.adapters.journal import configure_logging
 from app.adapters.mempool import MempoolExchangeRate
-from app.adapters.run_lock import AlreadyRunningError, only_run
+from app.adapters.run_lock import RunLockError, only_run
+from app.adapters.time_limit import TimeLimitError, within
 from app.config import load as configuration
+from app.services.block_source import NodeUnreachableError
 from app.services.comparison import Limits, PriceRun
 from app.services.onchain_price import estimate_recent
 from app.services.storage import StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from app.config.declaration import Settings
+    from app.services.onchain_price import OnchainPrice
     from app.services.price_history import PriceHistory
 
 _log = logging.getLogger("utxoracle-integration")
+
+# A cold window takes seconds. systemd kills a run after 9 minutes (TimeoutStartSec), and its row would be lost.
+PATIENCE_SECONDS = 8 * 60.0
+
+
+def in_time(estimate: Callable[[], OnchainPrice]) -> OnchainPrice:
+    """Return what `estimate` returns; raise NodeUnreachableError when the node is too slow for a run."""
+    try:
+        return within(PATIENCE_SECONDS, estimate)
+    except TimeLimitError as error:
+        raise NodeUnreachableError(
+            f"bitcoind did not give the blocks of the window in time ({error}); is it, or its disk, overloaded?"
+        ) from error
 
 
 def price_run(settings: Settings, history: PriceHistory) -> PriceRun:
@@ -36,14 +54,15 @@ def price_run(settings: Settings, history: PriceHistory) -> PriceRun:
         settings.bitcoin_rpc_user,
         settings.bitcoin_rpc_password,
     )
+    estimate = partial(
+        estimate_recent,
+        blocks,
+        settings.bitcoin_network,
+        window_blocks=settings.onchain_window_blocks,
+        min_confirmations=settings.onchain_min_confirmations,
+    )
     return PriceRun(
-        estimate=partial(
-            estimate_recent,
-            blocks,
-            settings.bitcoin_network,
-            window_blocks=settings.onchain_window_blocks,
-            min_confirmations=settings.onchain_min_confirmations,
-        ),
+        estimate=partial(in_time, estimate),
         rate=MempoolExchangeRate(settings.mempool_api_url) if settings.exchange_comparison_enabled else None,
         history=history,
         limits=Limits(
@@ -54,7 +73,7 @@ def price_run(settings: Settings, history: PriceHistory) -> PriceRun:
 
 
 def main() -> int:
-    """Do one run; return 0 when it was done, 2 when it failed. Unusable settings end in 78."""
+    """Do one run; return 0 when it was done, 2 when it failed. Unusable settings end in 78, a crash in 1."""
     settings = configuration.load_or_exit(os.environ)
     configure_logging(settings.log_level)
     directories = configuration.Directories.of(os.environ)
@@ -63,7 +82,7 @@ def main() -> int:
         history = DatabasePriceHistory(database, UnixDoorbell(directories.doorbell).ring)
         with only_run(directories.state / "integration.lock"):
             run = price_run(settings, history).run()
-    except (AlreadyRunningError, StorageError, OSError) as error:
+    except (RunLockError, StorageError) as error:
         # Expected ways to fail: the sentence is for the operator, a traceback would hide it.
         _log.error("the run failed", extra={"reason": str(error)})
         return configuration.EXIT_FAILED

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from app.services.acceptance import CheckFailedError, CheckWarning
 from app.services.block_source import NodeForbiddenError, NodeNotReadyError, NodeUnreachableError, OnchainPriceError
+from app.services.price_view import STALE_AFTER
+from app.services.storage_checks import check_database, check_schema
 from app.services.tokens import mint_access_token
 
 if TYPE_CHECKING:
@@ -24,8 +26,6 @@ _OK, _UNAUTHORIZED, _NOT_FOUND = 200, 401, 404
 _CLOSED_UNAUTHENTICATED = 4401
 _NEEDED_CALL, _NEEDLESS_CALL = "getblockchaininfo", "uptime"
 _TOKEN_LIFETIME = timedelta(minutes=1)
-# Three slots of the timer: one may fail by an upstream's fault.
-_PRICE_LATE = timedelta(minutes=30)
 
 
 class UnansweredError(Exception):
@@ -96,15 +96,11 @@ class AcceptanceChecks:
 
     def database(self) -> str:
         """The database can be read."""
-        self.storage.probe()
-        return "can be read"
+        return check_database(self.storage)
 
     def schema(self) -> str:
-        """The schema is the one that this release needs."""
-        status = self.storage.schema()
-        if not status.is_usable:
-            raise CheckFailedError(" ".join(status.problems))
-        return f"is at {status.current}"
+        """The schema is one that this release can run on."""
+        return check_schema(self.storage)
 
     def health(self) -> str:
         """The health endpoint does not say unhealthy."""
@@ -118,7 +114,7 @@ class AcceptanceChecks:
         bad = [f"{name} ({check.get('status')})" for name, check in checks.items() if _is_bad(check)]
         sentence = f"{verdict}: {', '.join(bad) or 'no check is named'}"
         if verdict == "unhealthy":
-            raise CheckFailedError(f"{sentence}; `utxoracle doctor` and docs/TROUBLESHOOTING.md help")
+            raise CheckFailedError(f"{sentence}; docs/TROUBLESHOOTING.md says what to do")
         raise CheckWarning(sentence)
 
     def authentication_refused(self) -> str:
@@ -167,7 +163,7 @@ class AcceptanceChecks:
             )
         age = datetime.now(UTC) - newest.timestamp
         old = f"the newest row is {int(age.total_seconds() // 60)} minutes old"
-        if age > _PRICE_LATE:
+        if age > STALE_AFTER:
             raise CheckWarning(f"{old}; see the log of utxoracle-integration")
         if not newest.is_valid:
             raise CheckWarning(f"{old} and not valid: {newest.invalid_reason}")
@@ -177,13 +173,12 @@ class AcceptanceChecks:
         """The node refuses our RPC user what it does not need."""
         try:
             self.node.call(_NEEDED_CALL)
+            is_refused = self._refuses(_NEEDLESS_CALL)
         except (NodeUnreachableError, NodeNotReadyError) as error:
             raise CheckWarning(str(error)) from error
         except OnchainPriceError as error:
             raise CheckFailedError(str(error)) from error
-        try:
-            self.node.call(_NEEDLESS_CALL)
-        except NodeForbiddenError:
+        if is_refused:
             return f"`{_NEEDLESS_CALL}`, which we never use, is refused"
         if not self.has_rpc_user:
             raise CheckWarning("the node's cookie allows every call; an RPC user with an rpcwhitelist would not")
@@ -191,6 +186,13 @@ class AcceptanceChecks:
             f"the node allows BITCOIN_RPC_USER `{_NEEDLESS_CALL}`, which we never use; give that user an rpcwhitelist "
             "in bitcoin.conf, as the role `node` does"
         )
+
+    def _refuses(self, method: str) -> bool:
+        try:
+            self.node.call(method)
+        except NodeForbiddenError:
+            return True
+        return False
 
     def _expect_refusal(self, token: str | None, how: str) -> None:
         status, _ = _asked(lambda: self.api.get(PROTECTED_PATH, token))

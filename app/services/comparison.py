@@ -10,6 +10,7 @@ from app.domain.price.comparison import PriceComparison, slot_of
 from app.domain.price.not_enough_data import NotEnoughDataError
 from app.services.block_source import OnchainPriceError
 from app.services.exchange_rate import RateUnavailableError
+from app.services.storage import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,10 +69,24 @@ class PriceRun:
         self._clock = clock
 
     def run(self) -> Run:
-        """Do one run; errors of the database are the caller's, those of the upstreams become part of the row."""
-        started = self._clock()
-        comparison, failure = self._with_estimate(PriceComparison(timestamp=slot_of(started)))
-        quote = self._fresh_quote(self._clock())
+        """Do one run; errors of the database are the caller's, those of the upstreams become part of the row.
+
+        What nobody foresaw leaves a row that says so, and is then the caller's as well.
+        """
+        empty = PriceComparison(timestamp=slot_of(self._clock()))
+        try:
+            return self._kept(*self._with_estimate(empty))
+        except StorageError:
+            raise
+        except Exception as unforeseen:
+            try:
+                self._history.record(replace(empty, invalid_reason="internal_error"), self._clock())
+            except StorageError as error:
+                unforeseen.add_note(f"Nor was a row kept: {error}")
+            raise
+
+    def _kept(self, comparison: PriceComparison, failure: str | None) -> Run:
+        quote = self._fresh_quote()
         if quote is not None:
             comparison = replace(comparison, exchange_price=quote.usd, exchange_time=quote.quoted_at)
         event_id = self._history.record(comparison, self._clock())
@@ -108,7 +123,7 @@ class PriceRun:
             return "above_max_price"
         return None
 
-    def _fresh_quote(self, now: datetime) -> Quote | None:
+    def _fresh_quote(self) -> Quote | None:
         if self._rate is None:
             return None
         try:
@@ -117,7 +132,7 @@ class PriceRun:
             _log.warning("no exchange rate", extra={"reason": str(error)})
             return None
         # A quote from the future has a wrong clock behind it: it says nothing about its age.
-        if abs(now - quote.quoted_at) > self._limits.max_quote_age:
+        if abs(self._clock() - quote.quoted_at) > self._limits.max_quote_age:
             _log.warning("the exchange rate is too old", extra={"quoted_at": quote.quoted_at.isoformat()})
             return None
         return quote

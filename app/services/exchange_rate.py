@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from datetime import datetime
 
+# A bitcoin has cost more than a dollar since 2011; at a billion, all of them would be worth more than all else.
+LOWEST_USD, HIGHEST_USD = 1.0, 1e9
+
 
 class RateUnavailableError(Exception):
     """No usable rate; the message says why, without secrets."""
@@ -15,10 +18,20 @@ class RateUnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A rate in USD per BTC, and when it was quoted (aware UTC)."""
+    """A rate in USD per BTC, and when it was quoted (aware UTC).
+
+    Raises:
+        RateUnavailableError: The rate is no number, or not one that a bitcoin can cost.
+    """
 
     usd: float
     quoted_at: datetime
+
+    def __post_init__(self) -> None:
+        """Refuse what an upstream may send in place of a rate."""
+        is_number = isinstance(self.usd, (int, float)) and not isinstance(self.usd, bool)
+        if not is_number or not LOWEST_USD <= self.usd <= HIGHEST_USD:
+            raise RateUnavailableError(f"the quote of {self.usd!r:.40} USD is not plausible")
 
 
 class ExchangeRate(Protocol):

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from app.services.own_time import OwnTime
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
@@ -16,6 +18,13 @@ _log = logging.getLogger(__name__)
 CheckStatus = Literal["ok", "degraded", "error", "timeout", "skipped"]
 Verdict = Literal["healthy", "degraded", "unhealthy"]
 CHECK_STATUSES: tuple[CheckStatus, ...] = ("ok", "degraded", "error", "timeout", "skipped")
+
+_LOG_LEVELS = {"error": logging.ERROR, "timeout": logging.ERROR, "degraded": logging.WARNING}
+
+# For which the process may stand still during a check before a failure says nothing about what was looked at: timeouts
+# of connections have then passed unseen. Twice, since one that always stands still must not hide a real failure.
+_STALL_SECONDS = 0.25
+_REPETITIONS = 2
 
 
 class DegradedError(Exception):
@@ -66,7 +75,7 @@ class Pace:
 
     Attributes:
         every_seconds: From the start of one run of a check to the next.
-        timeout_seconds: For which a check may run before it counts as timed out.
+        timeout_seconds: For which a check may run before it counts as timed out; of the process's own time.
         first_seconds: For which a report waits when there are no results yet.
     """
 
@@ -82,16 +91,19 @@ class HealthMonitor:
         self, checks: Mapping[str, Callable[[], str]], critical: Collection[str], pace: Pace | None = None
     ) -> None:
         self._pace = pace or Pace()
-        self._watches = {name: _Watch(name, check, self._pace) for name, check in checks.items()}
+        self._own_time = OwnTime()
+        self._watches = {name: _Watch(name, check, self._pace, self._own_time) for name, check in checks.items()}
         self._critical = frozenset(critical)
 
     def start(self) -> None:
         """Begin to check; the threads end with the process, or with `stop`."""
+        self._own_time.start()
         for watch in self._watches.values():
             watch.start()
 
     def stop(self) -> None:
         """Begin no further check."""
+        self._own_time.stop()
         for watch in self._watches.values():
             watch.stop()
 
@@ -101,7 +113,7 @@ class HealthMonitor:
         checks = {}
         for name, watch in self._watches.items():
             watch.wait_for_first(deadline - time.monotonic())
-            checks[name] = watch.result(time.monotonic())
+            checks[name] = watch.result()
         return HealthReport(self._verdict(checks), checks)
 
     def _verdict(self, checks: Mapping[str, CheckResult]) -> Verdict:
@@ -112,23 +124,33 @@ class HealthMonitor:
 
 
 @dataclass(frozen=True, slots=True)
+class _Moment:
+    """A moment by the clock, and by the process's own time."""
+
+    real: float
+    own: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Found:
     status: CheckStatus
     seconds: float
     message: str
     at: float
+    stall_seconds: float
 
 
 class _Watch:
     """Runs one check; one that hangs holds up nothing but itself."""
 
-    def __init__(self, name: str, check: Callable[[], str], pace: Pace) -> None:
+    def __init__(self, name: str, check: Callable[[], str], pace: Pace, own_time: OwnTime) -> None:
         self._name = name
         self._check = check
         self._pace = pace
+        self._own_time = own_time
         self._first = threading.Event()
         self._stopped = threading.Event()
-        self._running_since: float | None = None
+        self._running: _Moment | None = None
         self._found: _Found | None = None
 
     def start(self) -> None:
@@ -140,28 +162,47 @@ class _Watch:
     def wait_for_first(self, seconds: float) -> None:
         self._first.wait(max(0.0, seconds))
 
-    def result(self, now: float) -> CheckResult:
-        found, since = self._found, self._running_since
-        if since is not None and (found is None or now - since > self._pace.timeout_seconds):
-            return CheckResult("timeout", None, "no answer yet", now - since)
+    def result(self) -> CheckResult:
+        now, found, began = self._now(), self._found, self._running
+        if began is not None and (late_seconds := now.own - began.own - self._pace.timeout_seconds) > 0:
+            return CheckResult("timeout", None, "no answer yet", late_seconds)
         if found is None:
-            return CheckResult("timeout", None, "not checked yet", 0.0)
+            return CheckResult("timeout", None, "no answer yet" if began else "not checked yet", 0.0)
         latency_ms = None if found.status == "skipped" else round(found.seconds * 1000, 1)
-        return CheckResult(found.status, latency_ms, found.message, max(0.0, now - found.at))
+        return CheckResult(found.status, latency_ms, found.message, max(0.0, now.real - found.at))
+
+    def _now(self) -> _Moment:
+        return _Moment(time.monotonic(), self._own_time.seconds())
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            began = self._running_since = time.monotonic()
-            status, message = self._checked()
-            ended = time.monotonic()
-            if ended - began > self._pace.timeout_seconds:
-                status, message = "timeout", f"took {ended - began:.1f} s: {message}"
-            if status != (self._found.status if self._found else "ok"):
-                _log.info("health changed", extra={"check": self._name, "status": status, "reason": message})
-            self._found = _Found(status, ended - began, message, ended)
-            self._running_since = None
-            self._first.set()
-            self._stopped.wait(max(0.0, began + self._pace.every_seconds - ended))
+            began = time.monotonic()
+            found = self._find()
+            for _ in range(_REPETITIONS):
+                if found.stall_seconds < _STALL_SECONDS or found.status not in {"error", "timeout"}:
+                    break
+                found = self._find()
+            self._keep(found)
+            self._stopped.wait(max(0.0, began + self._pace.every_seconds - found.at))
+
+    def _find(self) -> _Found:
+        began = self._running = self._now()
+        status, message = self._checked()
+        ended = self._now()
+        seconds = ended.own - began.own
+        if seconds > self._pace.timeout_seconds:
+            status, message = "timeout", f"took {seconds:.1f} s: {message}"
+        return _Found(status, seconds, message, ended.real, ended.real - began.real - seconds)
+
+    def _keep(self, found: _Found) -> None:
+        if found.status != (self._found.status if self._found else "ok"):
+            _log.log(
+                _LOG_LEVELS.get(found.status, logging.INFO),
+                "health changed",
+                extra={"check": self._name, "status": found.status, "reason": found.message},
+            )
+        self._found, self._running = found, None
+        self._first.set()
 
     def _checked(self) -> tuple[CheckStatus, str]:
         try:

@@ -7,6 +7,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Protocol
 
 from app.services.health import DegradedError, SkippedError
+from app.services.storage_checks import check_database, check_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -97,15 +98,11 @@ class HealthChecks:
 
     def database(self) -> str:
         """The database can be read."""
-        self.storage.probe()
-        return "can be read"
+        return check_database(self.storage)
 
     def schema(self) -> str:
         """The schema is one that this release can run on."""
-        status = self.storage.schema()
-        if not status.is_usable:
-            raise RuntimeError(" ".join(status.problems))
-        return f"is at {status.current}"
+        return check_schema(self.storage)
 
     def bitcoind(self) -> str:
         """The node answers us, is on the right network and has caught up with it."""

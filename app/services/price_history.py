@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,12 +40,19 @@ class PriceHistory(Protocol):
     def newest(self) -> PriceComparison | None:
         """Return the newest row, valid or not."""
 
-    def between(self, start: datetime, end: datetime, bucket: Bucket) -> Sequence[PriceComparison]:
-        """Return rows with start <= timestamp < end, oldest first.
+    def between(self, start: datetime, end: datetime) -> Sequence[PriceComparison]:
+        """Return rows with start <= timestamp < end, oldest first."""
+
+    def table(self, columns: Sequence[str], start: datetime, end: datetime, bucket: Bucket) -> Sequence[Sequence[Any]]:
+        """Return these columns, names of the table's, of rows with start <= timestamp < end, oldest first.
 
         With a bucket of an hour or a day each row is the mean of the valid rows of that bucket, stamped with
-        the bucket's start.
+        the bucket's start (UTC); its height is the highest, a difference that of the rows that have both prices,
+        and what has no mean is None.
         """
+
+    def version(self) -> str:
+        """Return what is another after every change of the rows, and costs next to nothing to ask."""
 
     def differences(self, start: datetime, end: datetime) -> DifferenceSummary:
         """Summarise the differences of the rows with start <= timestamp < end."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.domain.price.comparison import SLOT, PriceComparison, slot_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from app.services.price_history import Bucket, DifferenceSummary, PriceHistory
 
 # Three slots of the timer: one run may fail by an upstream's fault.
 STALE_AFTER = 3 * SLOT
+
+# Read in a millisecond or two, so that whoever else wants something waits no longer.
+_PAGE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,22 @@ class PriceView:
         end = slot_of(self._clock()) + SLOT
         return Timeframe(end - timedelta(days=days), end)
 
-    def rows(self, frame: Timeframe, bucket: Bucket) -> Sequence[PriceComparison]:
-        """Return the rows of `frame`, oldest first."""
-        return self._history.between(frame.start, frame.end, bucket)
+    def version(self) -> str:
+        """Return what is another after every change of the rows."""
+        return self._history.version()
+
+    def pages(self, columns: Sequence[str], frame: Timeframe, bucket: Bucket) -> Iterator[Sequence[Sequence[Any]]]:
+        """Yield these columns of the rows of `frame`, oldest first, a page at a time; see `PriceHistory.table`.
+
+        Each page is read when it is asked for, and as the table is then.
+        """
+        start = frame.start
+        while start < frame.end:
+            # Cut at midnights, so that no bucket lies on two pages.
+            midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+            end = frame.end if frame.end - midnight <= _PAGE else midnight + _PAGE
+            yield self._history.table(columns, start, end, bucket)
+            start = end
 
     def differences(self, frame: Timeframe) -> DifferenceSummary:
         """Summarise the differences of the valid rows of `frame`."""
@@ -67,4 +83,4 @@ class PriceView:
         """Return the rows that are not stale, oldest first."""
         now = self._clock()
         # A row of the slot of now, and one from a clock that runs ahead, are recent as well.
-        return self._history.between(now - STALE_AFTER, now + timedelta(days=1), "raw")
+        return self._history.between(now - STALE_AFTER, now + timedelta(days=1))

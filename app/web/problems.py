@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from flask import Response, g, request
+from gunicorn.http.errors import ParseException
 from msgspec import Meta
 from werkzeug.exceptions import HTTPException
 
@@ -28,10 +30,19 @@ _KNOWN = {
     404: ("NOT_FOUND", "Not found", "There is nothing at this address; /api/openapi.json lists what there is."),
     405: ("METHOD_NOT_ALLOWED", "Method not allowed", "This address does not take this method; see Allow."),
     413: ("TOO_LARGE", "Too large", "The body of the request is too large."),
+    414: ("URI_TOO_LONG", "URI too long", "The address asked for is too long."),
     415: ("UNSUPPORTED_MEDIA_TYPE", "Unsupported media type", "Send the body as application/json."),
+    417: ("EXPECTATION_FAILED", "Expectation failed", "What the header Expect asks for is not done here."),
     429: ("RATE_LIMITED", "Too many requests", "Too many requests from this address; see Retry-After."),
+    431: (
+        "HEADERS_TOO_LARGE",
+        "Request header fields too large",
+        "The headers of the request are too many or too long.",
+    ),
+    501: ("NOT_IMPLEMENTED", "Not implemented", "The body came in an encoding that is not understood here."),
     503: ("UNAVAILABLE", "Unavailable", "This cannot be answered at present; try again later."),
 }
+_INTERNAL_STATUS = 500
 _INTERNAL = ("INTERNAL", "Internal error", "Something failed here; the log has it under this request_id.")
 
 
@@ -69,6 +80,7 @@ def answer_problems(app: Flask) -> None:
     app.register_error_handler(ProblemError, _own)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(StorageError, _storage)
+    app.register_error_handler(ParseException, _unparsed)
     app.register_error_handler(Exception, _unforeseen)
 
 
@@ -81,16 +93,34 @@ def problem_response(error: ProblemError, title: str = "") -> Response:
     return answer
 
 
+def problem_before_the_application(status: int) -> bytes:
+    """Return a whole answer of HTTP, for a request of which the application hears nothing."""
+    code, title, detail = _KNOWN.get(status, _INTERNAL)
+    problem = Problem(status, code, title, detail, uuid.uuid4().hex)
+    body = msgspec.json.encode(problem)
+    head = (
+        f"HTTP/1.1 {status} {title}\r\nConnection: close\r\nContent-Type: {CONTENT_TYPE}\r\n"
+        f"Content-Length: {len(body)}\r\nX-Request-ID: {problem.request_id}\r\n\r\n"
+    )
+    return head.encode("ascii") + body
+
+
 def _own(error: ProblemError) -> Response:
     return problem_response(error)
 
 
 def _http(error: HTTPException) -> Response:
-    if error.code is None or error.code < 400:  # noqa: PLR2004 - a redirect, such as to the canonical form of a URL
-        return Response(error.get_body(), error.code, error.get_headers())
-    code, title, detail = _KNOWN.get(error.code, ("HTTP_ERROR", error.name, "The request cannot be answered."))
+    # Flask itself answers an error without a code, as it does redirects.
+    status = error.code or _INTERNAL_STATUS
+    code, title, detail = _KNOWN.get(status, ("HTTP_ERROR", error.name, "The request cannot be answered."))
     headers = {name: value for name, value in error.get_headers() if name not in {"Content-Type", "Content-Length"}}
-    return problem_response(ProblemError(error.code, code, detail, headers), title)
+    return problem_response(ProblemError(status, code, detail, headers), title)
+
+
+def _unparsed(_error: ParseException) -> Response:
+    """Answer a body whose chunks make no sense: the server reads them when the view asks."""
+    code, title, detail = _KNOWN[400]
+    return problem_response(ProblemError(400, code, detail, {"Connection": "close"}), title)
 
 
 def _storage(error: StorageError) -> Response:
@@ -109,7 +139,7 @@ def _storage(error: StorageError) -> Response:
 def _unforeseen(error: Exception) -> Response:
     _log.exception("a request failed", exc_info=error, extra=_where())
     code, title, detail = _INTERNAL
-    return problem_response(ProblemError(500, code, detail), title)
+    return problem_response(ProblemError(_INTERNAL_STATUS, code, detail), title)
 
 
 def _where() -> dict[str, object]:

@@ -28,6 +28,8 @@ def limit_rates(app: Flask, per_minute: int) -> Limiter:
         application_limits=[f"{per_minute} per minute"],
         storage_uri="memory://",
         strategy="moving-window",
+        # It lets a request without an endpoint pass: what is not there is asked for the most by those who look around.
+        request_identifier=lambda: request.endpoint or "nothing",
     )
     limiter.request_filter(lambda: request.endpoint in _UNLIMITED)
     limiter.init_app(app)

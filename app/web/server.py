@@ -13,7 +13,8 @@ from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
-from gunicorn.workers.ggevent import GeventWorker
+
+from app.web.connections import KEEPALIVE_SECONDS, ConnectionWorker, log_uncaught
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,6 +72,10 @@ def serve(  # noqa: PLR0913 - one call a process, every value named
                 "control_socket_disable": True,
                 "graceful_timeout": _STOP_SECONDS,
                 "timeout": _STUCK_SECONDS,
+                "keepalive": KEEPALIVE_SECONDS,
+                # Whom to believe is decided by TRUSTED_PROXIES; gunicorn would ask its own variable, or trust loopback.
+                "forwarded_allow_ips": "",
+                "secure_scheme_headers": {},
                 "reuse_port": False,
             },
         ).run()
@@ -118,9 +123,9 @@ class _StandardLogging(Logger):  # type: ignore[misc] # gunicorn has no types
         """Log nothing."""
 
 
-def _worker(supervisor: Supervisor, at_stop: Callable[[Flask], None]) -> type[GeventWorker]:
-    class Worker(GeventWorker):  # type: ignore[misc] # gunicorn has no types
-        """A gevent worker that reports to the supervisor and stops at once when told."""
+def _worker(supervisor: Supervisor, at_stop: Callable[[Flask], None]) -> type[ConnectionWorker]:
+    class Worker(ConnectionWorker):
+        """A worker that reports to the supervisor and stops at once when told."""
 
         def __init__(self, *args: object) -> None:
             super().__init__(*args)
@@ -140,6 +145,7 @@ def _worker(supervisor: Supervisor, at_stop: Callable[[Flask], None]) -> type[Ge
             for server in servers:
                 server.start()
             _log.info("serving", extra={"service": self.cfg.proc_name, "address": str(self.cfg.address[0])})
+            log_uncaught()
             supervisor.ready()
             while self.alive:
                 self.notify()

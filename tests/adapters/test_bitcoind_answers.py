@@ -18,6 +18,7 @@ from app.adapters.bitcoind_rpc_blocks import RpcBlockSource
 from app.services.block_source import BlockSource, NodeError, NodeNotReadyError, NodeUnreachableError
 from tests.fakes.bitcoin_node import running
 from tests.fakes.blocks import Chain
+from tests.fakes.trickle import ENDLESS_BODY, trickling
 
 ONE_BLOCK = Chain()
 ONE_BLOCK.extend()
@@ -153,6 +154,12 @@ def test_a_node_that_accepts_and_stays_silent_is_unreachable(source_of: Callable
         pytest.raises(NodeUnreachableError, match="does not answer in time"),
     ):
         source_of(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_seconds=(5, 0.2)).status()
+
+
+@both
+def test_a_node_that_trickles_its_answer_is_unreachable(source_of: Callable[..., BlockSource]) -> None:
+    with trickling(ENDLESS_BODY) as url, pytest.raises(NodeUnreachableError, match="sends too slowly"):
+        source_of(url, timeout_seconds=(5, 0.2)).status()
 
 
 @both

@@ -6,6 +6,8 @@ import os
 import sqlite3
 import subprocess
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,8 +16,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, make_url, text
 
+from app.adapters.database import postgresql as our_postgresql
 from app.adapters.database import sqlite
 from app.adapters.database.engine import Database, open_database
 from app.adapters.database.events import DatabaseEventLog
@@ -31,6 +34,7 @@ from app.services.storage import (
     StorageNotWritableError,
     StorageUnavailableError,
 )
+from tests.fakes.swallowing_proxy import SwallowingProxy, swallowing_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,7 +91,7 @@ def probe(url: str) -> None:
 
 def kept(database: Database) -> tuple[int, int]:
     """Return how many rows and events there are."""
-    rows = DatabasePriceHistory(database, lambda: None).between(NOW, NOW + timedelta(days=9999), "raw")
+    rows = DatabasePriceHistory(database, lambda: None).between(NOW, NOW + timedelta(days=9999))
     return len(rows), len(DatabaseEventLog(database).after(0, 1_000_000))
 
 
@@ -402,3 +406,115 @@ def test_nothing_waits_for_ever_on_postgresql(postgresql: ThrowawayPostgresql) -
         "TimeZone": "UTC",
     }
     database.close()
+
+
+def test_a_server_that_dies_is_noticed_in_seconds_unless_the_url_says_otherwise(
+    postgresql: ThrowawayPostgresql,
+) -> None:
+    def found(url: str) -> dict[str, str]:
+        with open_database(url) as database, database.reading() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            parameters: dict[str, str] = driver.info.get_parameters()
+        names = ("connect_timeout", "tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count")
+        return {name: parameters[name] for name in names}
+
+    ours = {
+        "connect_timeout": "5",
+        "tcp_user_timeout": "10000",
+        "keepalives_idle": "5",
+        "keepalives_interval": "5",
+        "keepalives_count": "2",
+    }
+    url = postgresql.new_database()
+    assert found(url) == ours
+    assert found(f"{url}&tcp_user_timeout=60000&connect_timeout=9") == ours | {
+        "tcp_user_timeout": "60000",
+        "connect_timeout": "9",
+    }
+
+
+@pytest.fixture
+def proxy(postgresql: ThrowawayPostgresql) -> Iterator[SwallowingProxy]:
+    with swallowing_proxy(postgresql.directory / ".s.PGSQL.5432") as started:
+        yield started
+
+
+def through(proxy: SwallowingProxy, url: str) -> str:
+    direct = make_url(url).difference_update_query(["host"])
+    return direct.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+
+
+def test_a_statement_that_is_swallowed_on_the_way_does_not_wait_for_ever(
+    postgresql: ThrowawayPostgresql, proxy: SwallowingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(our_postgresql, "STATEMENT_SILENCE_SECONDS", 0.3)
+    database = open_database(through(proxy, postgresql.new_database()))
+    upgrade(database)
+    record(database)
+    event.listen(database.engine, "before_cursor_execute", lambda *_: proxy.swallow(), once=True)
+    began = time.monotonic()
+    with pytest.raises(StorageUnavailableError, match=r"the server has said nothing for 0\.3 s"):
+        record(database)
+    assert time.monotonic() - began < 3
+    proxy.recover()
+    assert kept(database) == (1, 1)
+    database.close()
+
+
+def test_connections_that_were_swallowed_meanwhile_are_replaced(
+    postgresql: ThrowawayPostgresql, proxy: SwallowingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(our_postgresql, "PROOF_SILENCE_SECONDS", 0.3)
+    database = open_database(f"{through(proxy, postgresql.new_database())}?connect_timeout=2")
+    upgrade(database)
+    proxy.swallow()
+    began = time.monotonic()
+    with pytest.raises(StorageUnavailableError):
+        database.probe()
+    assert time.monotonic() - began < 5
+    proxy.recover()
+    assert record(database)
+    database.close()
+
+
+def test_a_statement_may_take_longer_than_a_proof_and_a_migration_longer_than_a_statement(
+    postgresql: ThrowawayPostgresql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(our_postgresql, "PROOF_SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(our_postgresql, "STATEMENT_SILENCE_SECONDS", 0.6)
+    database = open_database(postgresql.new_database())
+    with database.reading() as connection:
+        connection.execute(text("SELECT pg_sleep(0.4)"))
+    with pytest.raises(StorageUnavailableError, match="said nothing"), database.writing() as connection:
+        connection.execute(text("SELECT pg_sleep(9)"))
+    with database.writing() as connection:
+        our_postgresql.take_your_time(connection)
+        connection.execute(text("SELECT pg_sleep(0.8)"))
+    with pytest.raises(StorageUnavailableError, match="said nothing"), database.writing() as connection:
+        connection.execute(text("SELECT pg_sleep(9)"))
+    database.close()
+
+
+def test_two_hosts_that_fill_a_slot_at_once_leave_the_row_of_the_last_event(postgresql: ThrowawayPostgresql) -> None:
+    url = postgresql.new_database()
+    with open_database(url) as database:
+        upgrade(database)
+    outcomes = [replace(PRICE, utxoracle_price=80_000.0 + number) for number in range(8)]
+    outcomes += [replace(PRICE, utxoracle_price=None, is_valid=False, invalid_reason="node_unreachable")] * 8
+
+    def run(comparison: PriceComparison) -> int:
+        with open_database(url) as host:
+            return DatabasePriceHistory(host, lambda: None).record(comparison, NOW)
+
+    with ThreadPoolExecutor(len(outcomes)) as hosts:
+        event_ids = list(hosts.map(run, outcomes))
+    with open_database(url) as database:
+        row = DatabasePriceHistory(database, lambda: None).newest()
+        events = DatabaseEventLog(database).after(0, 100)
+    assert row is not None
+    assert row.is_valid
+    assert sorted(filter(None, event_ids)) == [each.id for each in events]
+    assert events[-1].payload["utxoracle_price"] == row.utxoracle_price
+    validity = [each.payload["is_valid"] for each in events]
+    assert validity == sorted(validity)

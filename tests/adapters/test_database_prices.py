@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, exc, func, select, text
+from sqlalchemy import delete, exc, func, select, text, update
 
-from app.adapters.database.events import DatabaseEventLog
+from app.adapters.database.events import DatabaseEventLog, append
 from app.adapters.database.prices import DatabasePriceHistory
-from app.adapters.database.tables import EventRow, PriceRow
+from app.adapters.database.tables import EventLogIdentityRow, EventRow, PriceRow
 from app.domain.price.comparison import PriceComparison
-from app.services.price_history import DifferenceSummary
+from app.services.price_history import Bucket, DifferenceSummary
 
 if TYPE_CHECKING:
     from app.adapters.database.engine import Database
@@ -34,6 +34,7 @@ VALID = PriceComparison(
     exchange_time=SLOT - timedelta(minutes=3),
     is_valid=True,
 )
+BUCKETS: tuple[Bucket, ...] = ("raw", "hour", "day")
 INVALID = PriceComparison(timestamp=SLOT, exchange_price=88_800.0, invalid_reason="not_enough_data")
 
 
@@ -60,8 +61,9 @@ def history(database: Database, bell: Bell) -> DatabasePriceHistory:
 
 def test_without_rows_there_is_nothing_to_tell(history: DatabasePriceHistory) -> None:
     assert history.newest() is None
-    for bucket in ("raw", "hour", "day"):
-        assert history.between(SLOT, SLOT + timedelta(days=1), bucket) == []
+    assert history.between(SLOT, SLOT + timedelta(days=1)) == []
+    for bucket in BUCKETS:
+        assert history.table(["timestamp"], SLOT, SLOT + timedelta(days=1), bucket) == []
     assert history.differences(SLOT, NOW) == DifferenceSummary(None, None, None, None, 0, 0, 0)
 
 
@@ -69,7 +71,7 @@ def test_without_rows_there_is_nothing_to_tell(history: DatabasePriceHistory) ->
 def test_a_row_comes_back_as_it_was_recorded(history: DatabasePriceHistory, comparison: PriceComparison) -> None:
     history.record(comparison, NOW)
     assert history.newest() == comparison
-    assert history.between(SLOT, SLOT + timedelta(minutes=10), "raw") == [comparison]
+    assert history.between(SLOT, SLOT + timedelta(minutes=10)) == [comparison]
 
 
 def test_a_row_and_its_event_are_there_before_the_bell_rings(
@@ -107,7 +109,7 @@ def test_a_second_run_in_a_slot_replaces_the_row(history: DatabasePriceHistory, 
     third = history.record(better, NOW)
     assert first < second < third
     assert bell.heard == [first, second, third]
-    assert history.between(SLOT, NOW, "raw") == [better]
+    assert history.between(SLOT, NOW) == [better]
 
 
 def test_an_invalid_run_never_replaces_a_valid_row(history: DatabasePriceHistory, bell: Bell) -> None:
@@ -127,7 +129,7 @@ def test_an_invalid_run_replaces_an_invalid_row(history: DatabasePriceHistory) -
 def test_sources_have_rows_of_their_own_and_the_live_one_is_newest(history: DatabasePriceHistory) -> None:
     for source in ("live", "backfill", "import"):
         history.record(replace(VALID, source=source), NOW)
-    assert [row.source for row in history.between(SLOT, NOW, "raw")] == ["backfill", "import", "live"]
+    assert [row.source for row in history.between(SLOT, NOW)] == ["backfill", "import", "live"]
     assert history.newest() == VALID
 
 
@@ -135,7 +137,7 @@ def test_the_range_has_its_start_and_not_its_end(history: DatabasePriceHistory) 
     slots = [SLOT + i * timedelta(minutes=10) for i in range(4)]
     for slot in reversed(slots):
         history.record(replace(VALID, timestamp=slot), NOW)
-    assert [row.timestamp for row in history.between(slots[1], slots[3], "raw")] == slots[1:3]
+    assert [row.timestamp for row in history.between(slots[1], slots[3])] == slots[1:3]
     assert history.differences(slots[1], slots[3]).count == 2
 
 
@@ -143,7 +145,7 @@ def test_another_zone_s_clock_names_the_same_moments(history: DatabasePriceHisto
     zone = timezone(timedelta(hours=5, minutes=30))
     history.record(replace(VALID, timestamp=SLOT.astimezone(zone)), NOW)
     assert history.record(INVALID, NOW) == 0
-    (row,) = history.between(SLOT.astimezone(zone), NOW.astimezone(zone), "raw")
+    (row,) = history.between(SLOT.astimezone(zone), NOW.astimezone(zone))
     assert row.timestamp == SLOT
     assert row.timestamp.tzinfo is UTC
 
@@ -186,10 +188,12 @@ def test_an_hour_is_the_mean_of_its_valid_rows(history: DatabasePriceHistory) ->
         history.record(replace(VALID, timestamp=slot, utxoracle_price=price, block_height=slot.hour), NOW)
     history.record(replace(INVALID, timestamp=eight + timedelta(minutes=20)), NOW)
     history.record(replace(INVALID, timestamp=nine + timedelta(hours=1)), NOW)
-    first, second = history.between(eight, eight + timedelta(days=1), "hour")
-    assert (first.timestamp, first.utxoracle_price, first.exchange_price) == (eight, 81_000.0, 88_800.0)
-    assert (first.confidence, first.block_height, first.is_valid, first.source) == (0.9, 8, True, "live")
-    assert (second.timestamp, second.utxoracle_price) == (nine, 90_000.0)
+    end = eight + timedelta(days=1)
+    first, second = history.table(["timestamp", "utxoracle_price", "exchange_price"], eight, end, "hour")
+    assert first == (eight, 81_000.0, 88_800.0)
+    assert second == (nine, 90_000.0, 88_800.0)
+    names = ["confidence", "block_height", "is_valid", "source", "block_hash", "invalid_reason"]
+    assert history.table(names, eight, nine, "hour") == [(0.9, 8, True, "live", None, None)]
 
 
 def test_a_day_begins_at_midnight_utc(history: DatabasePriceHistory) -> None:
@@ -200,8 +204,8 @@ def test_a_day_begins_at_midnight_utc(history: DatabasePriceHistory) -> None:
         (midnight + timedelta(hours=23), 4.0),
     ):
         history.record(replace(VALID, timestamp=slot, utxoracle_price=price), NOW)
-    days = history.between(midnight - timedelta(days=1), midnight + timedelta(days=1), "day")
-    assert [(day.timestamp, day.utxoracle_price) for day in days] == [
+    names, begin, end = ["timestamp", "utxoracle_price"], midnight - timedelta(days=1), midnight + timedelta(days=1)
+    assert history.table(names, begin, end, "day") == [
         (midnight - timedelta(days=1), 1.0),
         (midnight, 3.0),
     ]
@@ -210,8 +214,71 @@ def test_a_day_begins_at_midnight_utc(history: DatabasePriceHistory) -> None:
 def test_times_before_1970_have_buckets_too(history: DatabasePriceHistory) -> None:
     slot = datetime(1969, 12, 31, 23, 50, tzinfo=UTC)
     history.record(replace(VALID, timestamp=slot), NOW)
-    (day,) = history.between(slot - timedelta(days=1), slot + timedelta(days=1), "day")
-    assert day.utxoracle_price == 88_000.0
+    (day,) = history.table(["timestamp", "utxoracle_price"], slot - timedelta(days=1), slot + timedelta(days=1), "day")
+    assert day == (slot.replace(hour=0, minute=0), 88_000.0)
+
+
+def test_columns_are_those_asked_for_in_that_order(history: DatabasePriceHistory) -> None:
+    history.record(VALID, NOW)
+    names = ["exchange_time", "difference", "is_valid", "source"]
+    (row,) = history.table(names, SLOT, NOW, "raw")
+    assert row == (VALID.exchange_time, -800.0, True, "live")
+
+
+def test_the_difference_of_a_bucket_is_the_mean_of_the_differences_and_not_that_of_the_means(
+    history: DatabasePriceHistory,
+) -> None:
+    without_rate = replace(VALID, utxoracle_price=100_000.0, exchange_price=None, exchange_time=None)
+    history.record(without_rate, NOW)
+    later = SLOT + timedelta(minutes=10)
+    history.record(replace(VALID, timestamp=later, utxoracle_price=110_000.0, exchange_price=110_000.0), NOW)
+    end = SLOT + timedelta(minutes=30)
+    for bucket in BUCKETS[1:]:
+        assert history.table(["difference", "difference_percent"], SLOT, end, bucket) == [(0.0, 0.0)]
+    assert history.differences(SLOT, end).mean == 0.0
+
+
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_the_first_and_the_last_moment_that_there_are_can_be_asked_for(
+    history: DatabasePriceHistory, bucket: Bucket
+) -> None:
+    history.record(VALID, NOW)
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    assert history.table(["utxoracle_price"], first, last, bucket) == [(88_000.0,)]
+
+
+def test_every_change_of_the_rows_is_another_version_and_nothing_else_is(
+    history: DatabasePriceHistory, database: Database
+) -> None:
+    changes = [
+        INVALID,
+        replace(INVALID, invalid_reason="bitcoind_unreachable"),
+        VALID,
+        replace(VALID, utxoracle_price=88_100.0),
+        replace(VALID, source="backfill", timestamp=SLOT - timedelta(days=99)),
+    ]
+    versions = [history.version()]
+    for change in changes:
+        history.record(change, NOW)
+        versions.append(history.version())
+        with database.writing() as connection:
+            append(connection, "whale_alert", {}, NOW)
+        assert history.version() == versions[-1]
+    assert history.record(INVALID, NOW) == 0
+    assert history.version() == versions[-1]
+    assert len(set(versions)) == len(versions)
+    assert DatabasePriceHistory(database, lambda: None).version() == versions[-1]
+
+
+def test_another_log_is_another_version_although_its_ids_are_the_same(
+    history: DatabasePriceHistory, database: Database
+) -> None:
+    history.record(VALID, NOW)
+    before = history.version()
+    with database.writing() as connection:
+        connection.execute(update(EventLogIdentityRow).values(identity="of a restored log"))
+    assert history.version() not in {before, ""}
+    assert history.version() == DatabasePriceHistory(database, lambda: None).version()
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -62,7 +62,7 @@ def _first_id(writer: subprocess.Popen[str]) -> int:
 
 def _assert_rows_and_events_agree(database: Database, acknowledged: set[int]) -> None:
     events = DatabaseEventLog(database).after(0, 1_000_000)
-    rows = DatabasePriceHistory(database, lambda: None).between(LONG_AGO, FAR_AWAY, "raw")
+    rows = DatabasePriceHistory(database, lambda: None).between(LONG_AGO, FAR_AWAY)
     assert acknowledged <= {event.id for event in events}
     assert sorted((event.payload["timestamp"], event.payload["utxoracle_price"]) for event in events) == [
         (row.timestamp.isoformat(), row.utxoracle_price) for row in rows

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import shutil
 import socket
 import threading
@@ -69,6 +70,17 @@ def test_ringing_never_waits_for_a_follower_that_does_not_listen(directory: Path
 
 def test_ringing_where_nobody_has_ever_listened_does_nothing(directory: Path) -> None:
     UnixDoorbell(directory).ring()
+
+
+def test_ringing_without_a_descriptor_left_raises_nothing(directory: Path, hearing: UnixHearing) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        UnixDoorbell(directory).ring()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    UnixDoorbell(directory).ring()
+    assert hearing.wait(AT_ONCE_SECONDS)
 
 
 def test_a_dead_follower_keeps_nobody_else_from_hearing(directory: Path, hearing: UnixHearing) -> None:

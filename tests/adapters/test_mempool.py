@@ -7,18 +7,22 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from app.adapters.mempool import MempoolExchangeRate
 from app.services.exchange_rate import Quote, RateUnavailableError
+from tests.fakes.trickle import ENDLESS_BODY, ENDLESS_HEAD, trickling
 
 
 class Backend(ThreadingHTTPServer):
     """Answers `/api/v1/prices` with whatever a test puts there."""
 
+    daemon_threads = True
     status = 200
     body = b""
+    authorization: str | None = None
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -26,6 +30,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         found = self.path == "/api/v1/prices"
+        self.server.authorization = self.headers["Authorization"]
         self.send_response(self.server.status if found else 404)
         self.send_header("Content-Length", str(len(self.server.body)))
         self.send_header("Location", "http://127.0.0.1:9/elsewhere")
@@ -58,8 +63,16 @@ def test_a_quote_carries_its_own_time(backend: Backend) -> None:
     [
         (b'{"time": 1718445600, "USD": -1}', "no exchange rate yet"),
         (b'{"time": 0, "USD": 66000}', "no exchange rate yet"),
-        (b'{"time": 1718445600, "USD": 0}', "quotes 0"),
-        (b'{"time": 1718445600, "USD": -5}', "quotes -5"),
+        (b'{"time": 1718445600, "USD": 0}', "not plausible"),
+        (b'{"time": 1718445600, "USD": -5}', "not plausible"),
+        (b'{"time": 1718445600, "USD": 0.99}', "not plausible"),
+        (b'{"time": 1718445600, "USD": 1e-308}', "not plausible"),
+        (b'{"time": 1718445600, "USD": 1000000001}', "not plausible"),
+        (b'{"time": 1718445600, "USD": 1e15}', "not plausible"),
+        (b'{"time": 1718445600, "USD": 1e999}', "did not answer with prices"),
+        (b'{"time": 1718445600, "USD": NaN}', "did not answer with prices"),
+        (b'{"time": 1718445600, "USD": true}', "did not answer with prices"),
+        (b'{"time": 1718445600, "USD": null}', "did not answer with prices"),
         (b'{"time": 99999999999999999, "USD": 66000}', "impossible time"),
         (b'{"time": 1718445600}', "did not answer with prices"),
         (b'{"time": 1718445600, "USD": "66000"}', "did not answer with prices"),
@@ -85,3 +98,28 @@ def test_a_backend_that_is_away_is_unavailable(backend: Backend) -> None:
     backend.server_close()
     with pytest.raises(RateUnavailableError, match="cannot be reached"):
         MempoolExchangeRate(f"http://127.0.0.1:{port}").quote()
+
+
+def test_the_quote_is_asked_for_without_a_proxy_and_without_netrc(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password hunter2\n", encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    backend.body = b'{"time": 1718445600, "USD": 66123}'
+    assert rate_of(backend).quote().usd == 66_123
+    assert backend.authorization is None
+
+
+def test_an_answer_without_end_is_no_rate(backend: Backend) -> None:
+    backend.body = b'{"time": 1718445600, "USD": 66123}' + b" " * 100_000
+    with pytest.raises(RateUnavailableError, match="sends more than 65536 bytes"):
+        rate_of(backend).quote()
+
+
+@pytest.mark.parametrize("begins_with", [ENDLESS_HEAD, ENDLESS_BODY], ids=["head", "body"])
+def test_a_backend_that_trickles_its_answer_does_not_keep_the_run_waiting(begins_with: bytes) -> None:
+    with trickling(begins_with) as url, pytest.raises(RateUnavailableError, match=r"not done within 0\.2 s"):
+        MempoolExchangeRate(url, patience_seconds=0.2).quote()

@@ -25,7 +25,13 @@ def answering(answer: bytes, first_line: bytes = b"") -> Iterator[str]:
                     pass
                 self.wfile.write(answer)
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+    with served_by(Handler) as url:
+        yield url
+
+
+@contextmanager
+def served_by(handler: type[socketserver.BaseRequestHandler]) -> Iterator[str]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -61,6 +67,52 @@ def test_an_electrs_without_rest_is_told_apart() -> None:
         pytest.raises(DegradedError, match=r"electrs/0\.10\.9 .* Electrum protocol only"),
     ):
         EsploraProbe(url).probe()
+
+
+def test_an_electrs_without_rest_that_begins_like_http_is_told_apart() -> None:
+    """Errors while the body is read are other ones than before it, and must not hide what electrs it is."""
+    asked = 0
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            nonlocal asked
+            asked += 1
+            self.rfile.readline()
+            if asked == 1:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n9001")
+            else:
+                self.wfile.write(b'{"result": ["electrs/0.10.9", "1.4"], "id": 0}\n')
+
+    with (
+        served_by(Handler) as url,
+        pytest.raises(DegradedError, match=r"electrs/0\.10\.9 .* Electrum protocol only"),
+    ):
+        EsploraProbe(url).probe()
+
+
+def test_an_answer_that_stops_half_way_is_told_in_a_sentence() -> None:
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n9001", b"GET") as url:
+        with pytest.raises(UpstreamError, match=rf"^electrs at {url} breaks off its answer \(ProtocolError\)$"):
+            EsploraProbe(url).probe()
+        with pytest.raises(UpstreamError, match=rf"^the mempool backend at {url} breaks off its answer"):
+            MempoolProbe(url).probe()
+
+
+def test_an_answer_that_hangs_half_way_is_told_in_a_sentence() -> None:
+    over = threading.Event()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.readline()
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n9001")
+            over.wait()
+
+    with served_by(Handler) as url:
+        with pytest.raises(UpstreamError, match=rf"^electrs at {url} does not answer in time$"):
+            EsploraProbe(url).probe()
+        with pytest.raises(UpstreamError, match=rf"^the mempool backend at {url} does not answer in time$"):
+            MempoolProbe(url).probe()
+        over.set()
 
 
 def test_an_operator_without_electrs_is_none_the_worse() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.run_lock import AlreadyRunningError, only_run
+from app.adapters.run_lock import AlreadyRunningError, RunLockError, only_run
 
 HOLD = """
 import sys, pathlib
@@ -32,4 +32,12 @@ def test_a_second_run_is_refused_and_a_killed_one_leaves_nothing_behind(tmp_path
         holder.send_signal(signal.SIGKILL)
         holder.wait()
     with only_run(lock_file):
+        pass
+
+
+def test_a_lock_that_cannot_be_made_says_why(tmp_path: Path) -> None:
+    with (
+        pytest.raises(RunLockError, match=r"run\.lock cannot be opened \(No such file or directory\)"),
+        only_run(tmp_path / "absent" / "run.lock"),
+    ):
         pass

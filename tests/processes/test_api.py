@@ -7,11 +7,16 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
+from app.adapters.database.engine import Database
+from app.adapters.database.tables import PriceRow
 from app.adapters.own_stream import OwnStream
+from app.domain.price.comparison import SLOT, slot_of
 from tests.fakes.api_service import PASSWORD, ApiService, serving
 from tests.fakes.stream_client import connected
 from tests.fakes.stream_service import StreamService, running, until
@@ -62,6 +67,60 @@ def test_health_looks_at_the_real_parts(api: ApiService, stream: StreamService) 
     assert checks["bitcoind"]["message"] == "regtest at height 3"
     assert api.get("/health").status_code == 200
     assert api.get("/health").json()["status"] == "degraded"
+
+
+def test_a_mempool_backend_that_nothing_is_asked_of_is_not_missed(stream: StreamService) -> None:
+    with serving(ApiService(stream, EXCHANGE_COMPARISON_ENABLED="false")) as service:
+        until(lambda: service.checks()["mempool_backend"]["status"] != "timeout", "the first checks")
+        check = service.checks(stream.token())["mempool_backend"]
+    assert (check["status"], check["message"]) == ("skipped", "EXCHANGE_COMPARISON_ENABLED is false")
+
+
+def test_a_viewer_who_asks_for_years_stalls_nobody_and_makes_nothing_look_dead(
+    tmp_path: Path, node: Bitcoind, stream: StreamService
+) -> None:
+    full = StreamService(tmp_path, port=stream.port)
+    keep_a_year(full.database)
+    service = ApiService(full, BITCOIN_RPC_URL=node.rpc_url, BITCOIN_RPC_COOKIE_FILE=str(node.cookie))
+    with serving(service), ThreadPoolExecutor(8) as many:
+        until(lambda: service.get("/health").status_code == 200, "everything to be seen")
+        path, token = "/api/prices/historical?days=", full.token()
+        years = [many.submit(service.get, f"{path}{days}", token) for days in (365, 365, 365, 365, 364, 363, 362, 361)]
+        while_they_waited = 0
+        while not all(each.done() for each in years):
+            assert service.get("/health").status_code == 200
+            while_they_waited += 1
+        answers = [each.result() for each in years]
+    assert [each.status_code for each in answers] == [200] * 8
+    assert answers[0].json()["count"] == 365 * 144
+    assert len({each.content for each in answers[:4]}) == 1
+    assert while_they_waited > 20
+
+
+def keep_a_year(database: Database) -> None:
+    now = datetime.now(UTC)
+    row = {
+        "source": "live",
+        "utxoracle_price": 60_000.5,
+        "exchange_price": 60_000.0,
+        "difference": 0.5,
+        "difference_percent": 0.5 / 600,
+        "is_valid": True,
+        "created_at": now,
+    }
+    with database.writing() as connection:
+        connection.execute(
+            insert(PriceRow), [row | {"timestamp": slot_of(now) - ago * SLOT} for ago in range(366 * 144)]
+        )
+
+
+def test_a_body_in_chunks_that_make_no_sense_is_no_error_of_ours(api: ApiService) -> None:
+    headers = b"Host: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+    with socket.create_connection(("127.0.0.1", api.port), timeout=30) as client:
+        client.sendall(b"POST /api/auth/login HTTP/1.1\r\n" + headers + b"\r\nno length\r\n")
+        answer = client.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in answer
 
 
 def test_a_real_sign_in_gets_a_ticket_that_the_real_stream_takes_once(api: ApiService, stream: StreamService) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from app.adapters.database.engine import Database, open_database
 from app.adapters.database.events import DatabaseEventLog
@@ -14,7 +16,7 @@ from app.adapters.database.prices import DatabasePriceHistory
 from app.domain.price.not_enough_data import NotEnoughDataError
 from app.services.block_source import NodeUnreachableError
 from app.services.comparison import Limits, PriceRun, Run
-from app.services.exchange_rate import Quote, RateUnavailableError
+from app.services.exchange_rate import HIGHEST_USD, LOWEST_USD, Quote, RateUnavailableError
 from app.services.onchain_price import OnchainPrice
 from app.services.storage import StorageError
 
@@ -36,12 +38,12 @@ PRICE = OnchainPrice(
 
 
 class Rate:
-    def __init__(self, quote: Quote | None) -> None:
+    def __init__(self, quote: Quote | Exception) -> None:
         self._quote = quote
 
     def quote(self) -> Quote:
-        if self._quote is None:
-            raise RateUnavailableError("nobody quotes")
+        if isinstance(self._quote, Exception):
+            raise self._quote
         return self._quote
 
 
@@ -102,7 +104,7 @@ def test_too_little_data_is_an_answer_and_no_failure(database: Database) -> None
     "rate",
     [
         None,
-        Rate(None),
+        Rate(RateUnavailableError("nobody quotes")),
         Rate(Quote(60_000.0, NOW - timedelta(hours=2, seconds=1))),
         Rate(Quote(60_000.0, NOW + timedelta(hours=2, seconds=1))),
     ],
@@ -111,6 +113,50 @@ def test_too_little_data_is_an_answer_and_no_failure(database: Database) -> None
 def test_without_a_fresh_rate_the_price_stands_alone(database: Database, rate: Rate | None) -> None:
     kept = run(database, rate=rate).comparison
     assert (kept.is_valid, kept.exchange_price, kept.exchange_time, kept.difference) == (True, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "rate"),
+    [(KeyError("a mistake"), FRESH), (PRICE, Rate(KeyError("a mistake")))],
+    ids=["estimate", "rate"],
+)
+def test_a_mistake_of_ours_leaves_a_row_that_says_so_and_is_not_hidden(
+    database: Database, estimate: OnchainPrice | Exception, rate: Rate
+) -> None:
+    with pytest.raises(KeyError, match="a mistake"):
+        run(database, estimate, rate)
+    kept = DatabasePriceHistory(database, lambda: None).newest()
+    assert kept is not None
+    assert (kept.timestamp, kept.is_valid, kept.invalid_reason) == (SLOT, False, "internal_error")
+    assert DatabaseEventLog(database).after(0, 10)[-1].payload["invalid_reason"] == "internal_error"
+
+
+def test_an_estimate_that_the_table_refuses_leaves_a_row_nevertheless(database: Database) -> None:
+    with pytest.raises(IntegrityError):
+        run(database, replace(PRICE, last_height=-1))
+    kept = DatabasePriceHistory(database, lambda: None).newest()
+    assert kept is not None
+    assert kept.invalid_reason == "internal_error"
+
+
+def test_a_mistake_of_ours_is_told_also_when_no_row_can_be_kept(tmp_path: Path) -> None:
+    with pytest.raises(KeyError) as mistake:
+        run(open_database(f"sqlite:///{tmp_path / 'absent' / 'prices.db'}"), KeyError("a mistake"))
+    assert "Nor was a row kept: the directory" in mistake.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    "usd", [-1, 0, 0.99, 1e-308, 1e9 + 1, 1e15, float("inf"), float("nan"), True, "60000", None], ids=repr
+)
+def test_what_no_bitcoin_can_cost_is_no_quote(usd: Any) -> None:  # noqa: ANN401 - anything a backend may send
+    with pytest.raises(RateUnavailableError, match="is not plausible"):
+        Quote(usd, NOW)
+
+
+@pytest.mark.parametrize("usd", [LOWEST_USD, HIGHEST_USD])
+def test_the_most_extreme_quote_that_is_believed_can_be_kept(database: Database, usd: float) -> None:
+    kept = run(database, replace(PRICE, price=LIMITS.max_price_usd), Rate(Quote(usd, NOW))).comparison
+    assert (kept.is_valid, kept.exchange_price) == (True, usd)
 
 
 def test_a_failed_second_run_of_a_slot_does_not_take_the_price_away(database: Database) -> None:
@@ -122,9 +168,7 @@ def test_a_failed_second_run_of_a_slot_does_not_take_the_price_away(database: Da
 def test_a_clock_set_back_rewrites_its_slot_and_adds_no_second_row(database: Database) -> None:
     run(database)
     run(database, replace(PRICE, price=60_500.0), now=NOW - timedelta(minutes=4))
-    rows = DatabasePriceHistory(database, lambda: None).between(
-        SLOT - timedelta(days=1), SLOT + timedelta(days=1), "raw"
-    )
+    rows = DatabasePriceHistory(database, lambda: None).between(SLOT - timedelta(days=1), SLOT + timedelta(days=1))
     assert [row.utxoracle_price for row in rows] == [60_500.0]
 
 

@@ -15,6 +15,7 @@ from app.services.block_source import NodeStatus
 from app.services.health import DegradedError, SkippedError
 from app.services.health_checks import CRITICAL, HealthChecks
 from app.services.price_view import PriceView
+from app.services.storage import StorageError
 
 NOW = datetime(2026, 11, 24, 12, 4, tzinfo=UTC)
 NAMES = [
@@ -92,7 +93,7 @@ def test_parts_that_do_not_exist_yet_are_skipped(database: Database) -> None:
 
 def test_a_database_without_tables_fails_the_schema_and_says_what_to_do(empty_database: Database) -> None:
     assert checks(empty_database).database() == "can be read"
-    with pytest.raises(RuntimeError, match="utxoracle db upgrade"):
+    with pytest.raises(StorageError, match="utxoracle db upgrade"):
         checks(empty_database).schema()
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from app.adapters.database.engine import Database, open_database
 from app.services.health import DegradedError, Pace, SkippedError
+from tests.fakes.stream_service import until
 from tests.fakes.web_application import WebApplication, well
 
 QUICK = Pace(every_seconds=0.05, timeout_seconds=0.5, first_seconds=5)
@@ -151,6 +152,35 @@ def test_what_heals_is_healthy_again(sqlite_database: Database) -> None:
         while web.client().get("/health").status_code == 503 and time.monotonic() < deadline:
             time.sleep(0.01)
         assert health(web, 200)["status"] == "healthy"
+
+
+def test_a_check_that_hangs_is_as_old_as_its_timeout(sqlite_database: Database) -> None:
+    release = threading.Event()
+
+    def hang() -> str:
+        release.wait(30)
+        return "late"
+
+    pace = Pace(every_seconds=0.02, timeout_seconds=0.5, first_seconds=0.7)
+    with serving(sqlite_database, pace, electrs=hang) as web:
+        began = time.monotonic()
+        try:
+            until(lambda: web.monitor.report().checks["electrs"].age_seconds > 0, "the timeout")
+            result = web.monitor.report().checks["electrs"]
+            assert result.status == "timeout"
+            assert result.age_seconds <= time.monotonic() - began - 0.5
+        finally:
+            release.set()
+
+
+def test_what_fails_is_in_the_log_where_failures_are_looked_for(
+    sqlite_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with serving(sqlite_database, bitcoind=fail, electrs=degrade, webhooks=skip) as web:
+        health(web, 503)
+    levels = {each.__dict__["check"]: each.levelname for each in caplog.records if each.message == "health changed"}
+    assert levels == {"bitcoind": "ERROR", "electrs": "WARNING", "webhooks": "INFO"}
 
 
 def test_live_needs_nothing_and_ready_the_database(sqlite_database: Database) -> None:

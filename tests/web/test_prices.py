@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import event
 
 from tests.fakes.web_application import WebApplication
 
@@ -85,6 +86,35 @@ def test_buckets_are_means_of_the_valid_rows(web: WebApplication) -> None:
     assert (of_day["timestamp"], of_day["utxoracle_price"]) == (day.isoformat(), 200.0)
 
 
+def test_the_difference_of_a_bucket_is_that_of_the_comparison(web: WebApplication) -> None:
+    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - DAY
+    ago = int((web.clock() - day) / timedelta(minutes=10))
+    web.keep(slots_ago=ago, utxoracle_price=100_000.0, exchange_price=None)
+    web.keep(slots_ago=ago - 1, utxoracle_price=110_000.0, exchange_price=110_000.0)
+    for bucket in ("hour", "day"):
+        (row,) = get(web, "historical", days=3, bucket=bucket)["items"]
+        assert (row["difference"], row["difference_percent"]) == (0.0, 0.0)
+    assert get(web, "comparison", days=3)["mean_difference"] == 0.0
+
+
+def test_the_first_and_the_last_days_that_there_are_have_no_rows(web: WebApplication) -> None:
+    for begin, end in (
+        ("0001-01-01T00:00:00Z", "0001-01-03T00:00:00Z"),
+        ("9999-12-29T12:00:00Z", "9999-12-31T23:59:59Z"),
+    ):
+        assert get(web, "historical", **{"from": begin, "to": end})["count"] == 0
+
+
+def test_a_long_history_is_whole_and_in_order_in_both_forms(web: WebApplication) -> None:
+    kept = [web.keep(slots_ago=ago, utxoracle_price=1000.0 + ago) for ago in (9000, 8999, 700, 145, 144, 143, 3, 0)]
+    rows = get(web, "historical", days=70)
+    assert [row["timestamp"] for row in rows["items"]] == [each.isoformat() for each in kept]
+    assert rows["count"] == len(kept)
+    columns = get(web, "historical", days=70, columns="all")
+    assert columns["count"] == len(kept)
+    assert columns["columns"] == {name: [row[name] for row in rows["items"]] for name in rows["items"][0]}
+
+
 def test_columns_on_request(web: WebApplication) -> None:
     earlier, later = web.keep(slots_ago=1, exchange_price=None), web.keep()
     found = get(web, "historical", columns="timestamp,difference")
@@ -130,6 +160,8 @@ def test_differences_are_summed_up(web: WebApplication) -> None:
         "from=2024-01-01T00:00:00Z&to=2026-01-01T00:00:00Z",
         "from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z&days=1",
         "from=yesterday&to=today",
+        "from=0001-01-01T00:00:00%2B14:00&to=0001-01-02T00:00:00Z",
+        "from=9999-12-30T00:00:00Z&to=9999-12-31T23:59:59-14:00",
         "limit=5",
         "days=1%00",
         "days=%ff",
@@ -156,6 +188,70 @@ def test_who_asks_again_is_told_that_nothing_changed(web: WebApplication, client
         f"{BASE}/historical", headers=web.bearer() | {"If-None-Match": first.headers["ETag"]}, query_string=frame
     )
     assert changed.status_code == 200
+
+
+def statements_of(web: WebApplication) -> list[str]:
+    found: list[str] = []
+    event.listen(web.database.engine, "before_cursor_execute", lambda *arguments: found.append(arguments[2]))
+    return found
+
+
+@pytest.mark.parametrize("path", ["historical?days=365", "historical?days=9&columns=all", "comparison?days=365"])
+def test_who_asks_again_makes_nobody_read_the_rows(web: WebApplication, client: FlaskClient, path: str) -> None:
+    web.keep(slots_ago=1)
+    first = client.get(f"{BASE}/{path}", headers=web.bearer())
+    statements = statements_of(web)
+    again = client.get(f"{BASE}/{path}", headers=web.bearer())
+    unchanged = client.get(f"{BASE}/{path}", headers=web.bearer() | {"If-None-Match": first.headers["ETag"]})
+    packed = client.get(f"{BASE}/{path}", headers=web.bearer() | {"Accept-Encoding": "gzip"})
+    assert (again.status_code, again.get_data()) == (200, first.get_data())
+    assert (unchanged.status_code, unchanged.get_data()) == (304, b"")
+    assert gzip.decompress(packed.get_data()) == first.get_data()
+    assert statements
+    assert not [each for each in statements if "difference" in each]
+
+
+def test_a_row_that_is_replaced_or_filled_in_later_is_seen_at_once(web: WebApplication, client: FlaskClient) -> None:
+    def ask() -> tuple[str, list[Any]]:
+        answer = client.get(f"{BASE}/historical?days=365&columns=source,is_valid", headers=web.bearer())
+        return answer.headers["ETag"], [list(each) for each in zip(*answer.get_json()["columns"].values(), strict=True)]
+
+    web.keep(slots_ago=2000, utxoracle_price=None, is_valid=False, invalid_reason="node_unreachable")
+    answers = [ask()]
+    web.keep(slots_ago=2000)
+    answers.append(ask())
+    web.keep(slots_ago=3000, source="backfill")
+    answers.append(ask())
+    rows = [rows for _, rows in answers]
+    assert rows == [[["live", False]], [["live", True]], [["backfill", True], ["live", True]]]
+    assert len({tag for tag, _ in answers}) == 3
+
+
+def test_a_client_that_cannot_read_gzip_is_never_sent_it(web: WebApplication, client: FlaskClient) -> None:
+    web.keep()
+    tags = set()
+    for encodings, expected in (
+        ("gzip", "gzip"),
+        ("br, gzip;q=0.1", "gzip"),
+        ("gzip;q=0", None),
+        ("br", None),
+        ("", None),
+    ):
+        answer = client.get(f"{BASE}/historical", headers=web.bearer() | {"Accept-Encoding": encodings})
+        assert answer.headers.get("Content-Encoding") == expected
+        assert "Accept-Encoding" in answer.headers["Vary"]
+        assert int(answer.headers["Content-Length"]) == len(answer.get_data())
+        tags.add((expected, answer.headers["ETag"]))
+    assert len(tags) == len({tag for _, tag in tags}) == 2
+
+
+def test_a_failed_answer_is_not_kept(web: WebApplication, client: FlaskClient) -> None:
+    with web.database.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE price_comparisons RENAME COLUMN difference TO away")
+    assert client.get(f"{BASE}/historical", headers=web.bearer()).status_code == 503
+    with web.database.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE price_comparisons RENAME COLUMN away TO difference")
+    assert client.get(f"{BASE}/historical", headers=web.bearer()).status_code == 200
 
 
 def test_long_answers_are_compressed_for_those_who_can_read_it(web: WebApplication, client: FlaskClient) -> None:

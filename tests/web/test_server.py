@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,8 @@ PROGRAM = """
 from gevent import monkey
 monkey.patch_all()
 import os, sys, time
-from flask import Flask
+import gevent
+from flask import Flask, request
 from app.adapters.journal import configure_logging
 from app.adapters.sd_notify import Systemd
 from app.web.server import serve
@@ -37,6 +39,8 @@ def make_app():
     app = Flask("tried")
     app.get("/", endpoint="pid")(lambda: str(os.getpid()))
     app.get("/slow", endpoint="slow")(lambda: time.sleep(60) or "slow")
+    app.get("/seen", endpoint="seen")(lambda: {"scheme": request.scheme, "address": request.remote_addr})
+    app.get("/loses", endpoint="loses")(lambda: gevent.spawn(lambda: 1 / 0).join() or "lost")
     return app
 
 serve(make_app, host=host, port=int(port), name="tried", supervisor=Systemd.take_over(os.environ),
@@ -76,14 +80,21 @@ class Served:
 
 
 @contextmanager
-def serving(directory: Path, host: str = "127.0.0.1", making: str = "", port: int | None = None) -> Iterator[Served]:
+def serving(
+    directory: Path, host: str = "127.0.0.1", making: str = "", port: int | None = None, **environ: str
+) -> Iterator[Served]:
     port = port or free_port()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(directory / "notify"))
         systemd.settimeout(PATIENCE_SECONDS)
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, host, str(port), making],
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "NOTIFY_SOCKET": str(directory / "notify")},
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(CHECKOUT),
+                "NOTIFY_SOCKET": str(directory / "notify"),
+                **environ,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -197,3 +208,72 @@ def test_a_worker_whose_master_was_killed_ends_too(tmp_path: Path) -> None:
         worker = served.get()
         served.process.kill()
         until(lambda: not Path(f"/proc/{worker}").exists(), "the worker to end")
+
+
+@pytest.mark.parametrize("believed", ["*", "127.0.0.1", ""])
+def test_a_client_cannot_make_the_server_believe_that_it_came_by_tls(tmp_path: Path, believed: str) -> None:
+    with serving(tmp_path, FORWARDED_ALLOW_IPS=believed) as served:
+        assert served.told() == "READY=1"
+        for claims in (
+            {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.1"},
+            {"X-Forwarded-Ssl": "on"},
+            {"X-Forwarded-Proto": "https", "X-Forwarded-Protocol": "http"},
+        ):
+            answer = requests.get(f"http://127.0.0.1:{served.port}/seen", headers=claims, timeout=PATIENCE_SECONDS)
+            assert answer.json() == {"scheme": "http", "address": "127.0.0.1"}
+
+
+def test_a_connection_is_not_closed_under_a_proxy_that_keeps_it(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        assert served.told() == "READY=1"
+        proxy = HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE_SECONDS)
+        proxy.request("GET", "/")
+        assert proxy.getresponse().read().isdigit()
+        kept = proxy.sock
+        kept.settimeout(4)
+        with pytest.raises(TimeoutError):
+            kept.recv(1)
+        kept.settimeout(PATIENCE_SECONDS)
+        proxy.request("GET", "/")
+        assert proxy.getresponse().read().isdigit()
+        assert proxy.sock is kept
+        proxy.close()
+
+
+@pytest.mark.parametrize(
+    ("question", "status", "code"),
+    [
+        (b"nonsense\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"GET / HTTP/9.9\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\n\r\n", 414, "URI_TOO_LONG"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 9000 + b"\r\n\r\n", 431, "HEADERS_TOO_LARGE"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\n\r\n", 417, "EXPECTATION_FAILED"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: other\r\n\r\n", 501, "NOT_IMPLEMENTED"),
+    ],
+    ids=lambda each: str(each)[:30],
+)
+def test_what_the_server_itself_refuses_is_a_problem_too(
+    tmp_path: Path, question: bytes, status: int, code: str
+) -> None:
+    with serving(tmp_path) as served:
+        assert served.told() == "READY=1"
+        with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE_SECONDS) as client:
+            client.sendall(question)
+            head, body = client.makefile("rb").read().split(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 %d " % status)
+        assert b"Content-Type: application/problem+json" in head
+        problem = json.loads(body)
+        assert (problem["status"], problem["code"]) == (status, code)
+        assert f"X-Request-ID: {problem['request_id']}".encode() in head
+
+
+def test_what_a_greenlet_does_not_catch_is_one_line_of_json(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        assert served.told() == "READY=1"
+        assert served.get("/loses") == "lost"
+        served.process.send_signal(signal.SIGTERM)
+        lines = [json.loads(line) for line in served.end()[2].splitlines()]
+    (lost,) = [line for line in lines if "traceback" in line]
+    assert lost["level"] == "error"
+    assert "ZeroDivisionError" in lost["traceback"]

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.types import TypeDecorator
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.compiler import SQLCompiler
 
 
@@ -30,6 +32,12 @@ def _on_postgresql(element: epoch_seconds, compiler: SQLCompiler, **options: Any
     return f"CAST(floor(EXTRACT(EPOCH FROM {compiler.process(element.clauses, **options)})) AS BIGINT)"
 
 
-def from_epoch_seconds(seconds: int) -> datetime:
-    """Return the aware UTC time."""
-    return datetime.fromtimestamp(seconds, UTC)
+class EpochTime(TypeDecorator[datetime]):
+    """Whole seconds since 1970 in the database; an aware UTC time in Python."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - alike on all
+        """Return the time."""
+        return None if value is None else datetime.fromtimestamp(value, UTC)

@@ -15,6 +15,7 @@ from alembic.util import CommandError
 from sqlalchemy import text
 
 from app.adapters.database.failures import told_plainly
+from app.adapters.database.postgresql import take_your_time
 from app.adapters.database.schema import EXPECTED_REVISION
 from app.adapters.database.tables import Base
 from app.services.storage import SchemaMismatchError
@@ -90,7 +91,7 @@ def _exclusively(database: Database) -> Iterator[Connection]:
     ):
         if connection.dialect.name == "postgresql":
             with connection.begin():
-                connection.execute(text("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'"))
+                take_your_time(connection)
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
                 yield connection
             return

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, not_, or_, select
+from sqlalchemy import ColumnElement, Row, Select, func, literal, not_, null, or_, select, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.adapters.database.clock_time import epoch_seconds, from_epoch_seconds
+from app.adapters.database.clock_time import EpochTime, epoch_seconds
 from app.adapters.database.events import append
+from app.adapters.database.price_changes import PRICE_EVENT, PriceChanges
 from app.adapters.database.tables import PriceRow
 from app.domain.price.comparison import PriceComparison
 from app.services.price_history import DifferenceSummary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -33,17 +34,19 @@ class DatabasePriceHistory:
     def __init__(self, database: Database, ring: Callable[[], None]) -> None:
         self._database = database
         self._ring = ring
+        self._changes = PriceChanges()
 
     def record(self, comparison: PriceComparison, now: datetime) -> int:
         """Keep `comparison` and append its event, in one transaction; return the event's id.
 
         A second run in one slot replaces the row, except that an invalid one never replaces a valid one:
-        then nothing changes and 0 is returned.
+        then nothing changes and 0 is returned. Two hosts that run at once need no lock for that: the later waits at
+        the row of the slot until the earlier has committed, so the last event of a slot is the one of its row.
         """
         with self._database.writing() as connection:
             if not _keep(connection, comparison, now):
                 return 0
-            event_id = append(connection, "price_update", _payload(comparison), now)
+            event_id = append(connection, PRICE_EVENT, _payload(comparison), now)
         self._ring()
         return event_id
 
@@ -54,27 +57,28 @@ class DatabasePriceHistory:
             row = connection.execute(statement).first()
         return None if row is None else _comparison(row)
 
-    def between(self, start: datetime, end: datetime, bucket: Bucket) -> Sequence[PriceComparison]:
-        """Return rows with start <= timestamp < end, oldest first.
-
-        With a bucket of an hour or a day each row is the mean of the valid rows of that bucket, stamped with
-        the bucket's start (UTC); its height is the highest, and it has no single block to name.
-        """
-        within = (PriceRow.timestamp >= start, PriceRow.timestamp < end)
-        if bucket == "raw":
-            raw = select(*_COLUMNS).where(*within).order_by(PriceRow.timestamp, PriceRow.source)
-            with self._database.reading() as connection:
-                return [_comparison(row) for row in connection.execute(raw)]
+    def between(self, start: datetime, end: datetime) -> Sequence[PriceComparison]:
+        """Return rows with start <= timestamp < end, oldest first."""
         with self._database.reading() as connection:
-            means = connection.execute(_means(_BUCKET_SECONDS[bucket], *within))
-            return [
-                PriceComparison(timestamp=from_epoch_seconds(epoch), is_valid=True, **_named(row))
-                for epoch, *row in means
-            ]
+            return [_comparison(row) for row in connection.execute(_rows(_COLUMNS, start, end))]
+
+    def table(self, columns: Sequence[str], start: datetime, end: datetime, bucket: Bucket) -> Sequence[Sequence[Any]]:
+        """Return these columns of rows with start <= timestamp < end, oldest first; or of means, see the port."""
+        if bucket == "raw":
+            statement = _rows([getattr(PriceRow, name) for name in columns], start, end)
+        else:
+            statement = _means(columns, _BUCKET_SECONDS[bucket], start, end)
+        with self._database.reading() as connection:
+            return connection.execute(statement).all()
+
+    def version(self) -> str:
+        """Return what is another after every change of the rows: each of them appended an event."""
+        with self._database.reading() as connection:
+            return self._changes.version(connection)
 
     def differences(self, start: datetime, end: datetime) -> DifferenceSummary:
         """Summarise the differences of the rows with start <= timestamp < end."""
-        within = (PriceRow.timestamp >= start, PriceRow.timestamp < end)
+        within = _within(start, end)
         compared: tuple[ColumnElement[bool], ...] = (
             *within,
             PriceRow.is_valid.is_(True),
@@ -127,25 +131,33 @@ def _comparison(row: Row[Any]) -> PriceComparison:
     return PriceComparison(**dict(zip(_FIELDS, row, strict=True)))
 
 
-_MEAN_NAMES = ("utxoracle_price", "exchange_price", "confidence", "block_height", "source")
+def _within(start: datetime, end: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return PriceRow.timestamp >= start, PriceRow.timestamp < end
 
 
-def _named(row: Sequence[Any]) -> dict[str, Any]:
-    return dict(zip(_MEAN_NAMES, row, strict=True))
+def _rows(columns: Sequence[ColumnElement[Any]], start: datetime, end: datetime) -> Select[Any]:
+    return select(*columns).where(*_within(start, end)).order_by(PriceRow.timestamp, PriceRow.source)
 
 
-def _means(seconds: int, *within: ColumnElement[bool]) -> Select[Any]:
-    bucket = (epoch_seconds(PriceRow.timestamp) // seconds * seconds).label("bucket")
+_MEANS: Mapping[str, ColumnElement[Any]] = {
+    **{
+        name: func.avg(getattr(PriceRow, name))
+        for name in ("utxoracle_price", "exchange_price", "difference", "difference_percent", "confidence")
+    },
+    "block_height": func.max(PriceRow.block_height),
+    "source": func.max(PriceRow.source),
+    "is_valid": literal(value=True),
+}
+
+
+def _means(columns: Sequence[str], seconds: int, start: datetime, end: datetime) -> Select[Any]:
+    epoch = epoch_seconds(PriceRow.timestamp)
+    # Before 1970 the remainder is negative.
+    bucket = type_coerce(epoch - (epoch % seconds + seconds) % seconds, EpochTime).label("bucket")
+    means = {"timestamp": bucket, **_MEANS}
     return (
-        select(
-            bucket,
-            func.avg(PriceRow.utxoracle_price),
-            func.avg(PriceRow.exchange_price),
-            func.avg(PriceRow.confidence),
-            func.max(PriceRow.block_height),
-            func.max(PriceRow.source),
-        )
-        .where(*within, PriceRow.is_valid)
+        select(*(means.get(name, null()) for name in columns))
+        .where(*_within(start, end), PriceRow.is_valid)
         .group_by(bucket)
         .order_by(bucket)
     )

@@ -15,6 +15,7 @@ MAX_DAYS = 365
 
 Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, description="UTC, ISO 8601 with offset.")]
 AwareTime = Annotated[datetime, Meta(tz=True)]
+TIMES = frozenset({"timestamp", "exchange_time"})
 Days = Annotated[int, Meta(ge=1, le=MAX_DAYS)]
 
 
@@ -102,10 +103,5 @@ class Comparison(msgspec.Struct):
 
 def row_fields(row: PriceComparison) -> dict[str, Any]:
     """Return the fields of a PriceRow."""
-    return {name: field_of(row, name) for name in PriceRow.__struct_fields__}
-
-
-def field_of(row: PriceComparison, name: str) -> Any:  # noqa: ANN401 - of several types
-    """Return one of them."""
-    value = getattr(row, name)
-    return value.isoformat() if isinstance(value, datetime) else value
+    values = {name: getattr(row, name) for name in PriceRow.__struct_fields__}
+    return values | {name: values[name] and values[name].isoformat() for name in TIMES}

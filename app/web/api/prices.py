@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
-import gzip
-from datetime import timedelta
+import threading
+from contextlib import nullcontext
+from datetime import UTC, timedelta
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import msgspec
 from flask import Blueprint, Response, request
+from werkzeug.http import is_resource_modified
 
 from app.services.price_view import PriceView, Timeframe
+from app.web.answer_cache import AnswerCache
 from app.web.api.price_answers import (
     MAX_DAYS,
     Comparison,
     ComparisonQuery,
     ComparisonTimeframe,
-    Frame,
     History,
     HistoryQuery,
     LatestPrice,
     PriceRow,
-    field_of,
     row_fields,
 )
+from app.web.api.price_encoding import Wanted, encoded
+from app.web.compression import Compressed, as_response, compressed, takes_gzip
 from app.web.operation import JSON, Operation, operation
 from app.web.problems import ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Hashable
 
-    from app.domain.price.comparison import PriceComparison
-
-_GZIP_FROM_BYTES = 1000
-_GZIP_LEVEL = 4
+# Above it an answer takes seconds of a small node, and tens of megabytes while it is made.
+_LONG = timedelta(days=31)
 
 
 def prices_blueprint(prices: PriceView) -> Blueprint:
     """Serve `prices` under `/api/prices`."""
     routes = Blueprint("prices", __name__, url_prefix="/api/prices")
+    answers = PriceAnswers(prices)
 
     @routes.get("/latest")
     @operation(Operation(summary="The newest row, valid or not", answers={200: LatestPrice}, problems=(404,)))
@@ -54,21 +57,66 @@ def prices_blueprint(prices: PriceView) -> Blueprint:
         Operation(summary="Rows of a timeframe, oldest first", query=HistoryQuery, answers={200: History, 304: None})
     )
     def historical(query: HistoryQuery) -> Response:
-        frame = _timeframe(query, prices)
-        return _cacheable(_history(query, frame, prices.rows(frame, query.bucket)))
+        return answers.history(Wanted(_timeframe(query, prices), query.bucket, *_columns(query)))
 
     @routes.get("/comparison")
-    @operation(Operation(summary="How estimate and rate differ", query=ComparisonQuery, answers={200: Comparison}))
-    def comparison(query: ComparisonQuery) -> Comparison:
-        frame = prices.last_days(query.days)
-        found = prices.differences(frame)
-        return Comparison(
-            ComparisonTimeframe(frame.start.isoformat(), frame.end.isoformat(), query.days),
+    @operation(
+        Operation(summary="How estimate and rate differ", query=ComparisonQuery, answers={200: Comparison, 304: None})
+    )
+    def comparison(query: ComparisonQuery) -> Response:
+        return answers.comparison(query.days)
+
+    return routes
+
+
+class PriceAnswers:
+    """Answers that are kept until the table changes; clients keep them too, and ask whether it did."""
+
+    def __init__(self, prices: PriceView) -> None:
+        self._prices = prices
+        self._cache = AnswerCache()
+        self._long_turn = threading.Lock()
+
+    def history(self, wanted: Wanted) -> Response:
+        """Return the rows that are wanted."""
+        return self._answer(wanted, partial(self._history, wanted))
+
+    def comparison(self, days: int) -> Response:
+        """Return how the rows of so many days differ from the exchange."""
+        frame = self._prices.last_days(days)
+        return self._answer(frame, partial(self._comparison, frame, days))
+
+    def _answer(self, about: Wanted | Timeframe, make: Callable[[], Compressed]) -> Response:
+        # Asked before the rows are read: they may be newer than it says, and never older.
+        key = (self._prices.version(), about)
+        tag = _tag(key)
+        if is_resource_modified(request.environ, tag):
+            response = as_response(self._cache.get(key, make), JSON)
+        else:
+            response = Response(status=304)
+        response.set_etag(tag)
+        response.cache_control.private = response.cache_control.no_cache = True
+        response.vary.add("Accept-Encoding")
+        return response
+
+    def _history(self, wanted: Wanted) -> Compressed:
+        pages = self._prices.pages(wanted.names, wanted.frame, wanted.bucket)
+        with self._long_turn if wanted.frame.end - wanted.frame.start > _LONG else nullcontext():
+            return compressed(encoded(wanted, pages))
+
+    def _comparison(self, frame: Timeframe, days: int) -> Compressed:
+        found = self._prices.differences(frame)
+        answer = Comparison(
+            ComparisonTimeframe(frame.start.isoformat(), frame.end.isoformat(), days),
             *(found.mean, found.median, found.min, found.max),
             *(found.count, found.valid_count, found.compared_count),
         )
+        return compressed([msgspec.json.encode(answer)])
 
-    return routes
+
+def _tag(key: Hashable) -> str:
+    digest = blake2b(repr(key).encode(), digest_size=16).hexdigest()
+    return f"{digest}-gzip" if takes_gzip() else digest
 
 
 def _timeframe(query: HistoryQuery, prices: PriceView) -> Timeframe:
@@ -80,34 +128,18 @@ def _timeframe(query: HistoryQuery, prices: PriceView) -> Timeframe:
         raise ProblemError(400, "BAD_QUERY", "`from` must be before `to`.")
     if query.end - query.start > timedelta(days=MAX_DAYS + 1):
         raise ProblemError(400, "BAD_QUERY", f"At most {MAX_DAYS} days at a time; ask again for the others.")
-    return Timeframe(query.start, query.end)
+    try:
+        return Timeframe(query.start.astimezone(UTC), query.end.astimezone(UTC))
+    except OverflowError:
+        raise ProblemError(400, "BAD_QUERY", "`from` and `to` must be within the years 1 to 9999 of UTC.") from None
 
 
-def _history(query: HistoryQuery, frame: Timeframe, rows: Sequence[PriceComparison]) -> History:
-    answer = History(Frame(frame.start.isoformat(), frame.end.isoformat()), query.bucket, len(rows))
-    if query.columns is None:
-        answer.items = [PriceRow(**row_fields(row)) for row in rows]
-        return answer
+def _columns(query: HistoryQuery) -> tuple[tuple[str, ...], bool]:
+    """Return the names of the columns, and whether the answer has a list for each."""
     known = PriceRow.__struct_fields__
-    names = known if query.columns == "all" else tuple(dict.fromkeys(query.columns.split(",")))
-    unknown = [name for name in names if name not in known]
-    if unknown:
+    if query.columns is None or query.columns == "all":
+        return known, query.columns is not None
+    names = tuple(dict.fromkeys(query.columns.split(",")))
+    if not set(names) <= set(known):
         raise ProblemError(400, "BAD_QUERY", f"Columns are {', '.join(known)}; or say `all`.")
-    answer.columns = {name: [field_of(row, name) for row in rows] for name in names}
-    return answer
-
-
-def _cacheable(answer: History) -> Response:
-    """Return JSON that a client keeps and asks about again; compressed if it may be."""
-    body = msgspec.json.encode(answer)
-    response = Response(body, content_type=JSON, headers={"Cache-Control": "private, no-cache"})
-    tag = blake2b(body, digest_size=16).hexdigest()
-    response.vary.add("Accept-Encoding")
-    if len(body) >= _GZIP_FROM_BYTES and request.accept_encodings["gzip"] > 0:
-        response.set_data(gzip.compress(body, _GZIP_LEVEL, mtime=0))
-        response.content_encoding = "gzip"
-        tag += "-gzip"
-    response.set_etag(tag)
-    conditional = response.make_conditional(request)
-    assert isinstance(conditional, Response)  # noqa: S101 - narrows the type; it returns what it is called on
-    return conditional
+    return names, True

@@ -1,0 +1,111 @@
+"""HTTP to an address that the operator named, and to no other: answers of bounded size and time, whoever gives them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import requests
+import urllib3
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_PIECE_BYTES = 1 << 18
+
+
+class NoAnswerError(Exception):
+    """There is no whole answer; the message goes on where a sentence has named who was asked."""
+
+
+class TooSlowError(NoAnswerError):
+    """There may be an answer, but not in time."""
+
+
+class TooLargeError(NoAnswerError):
+    """The answer is larger than what was asked for can be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP status and the whole body."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What an answer may take.
+
+    Attributes:
+        connect_seconds: For the connection.
+        answer_seconds: For each wait on the other side, and for the body as a whole.
+        max_bytes: Of the body, unpacked.
+    """
+
+    connect_seconds: float
+    answer_seconds: float
+    max_bytes: int
+
+
+class _Session(requests.Session):
+    """Goes nowhere but to where it was sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return None, whatever the answer says: even without following, requests would read all of its body here."""
+
+
+class BoundedHttp:
+    """Asks over a kept connection; neither a proxy of the environment, nor ~/.netrc, nor a redirect has a say in it."""
+
+    def __init__(self, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> None:
+        self._bounds = bounds
+        self._clock = clock
+        self._session = _Session()
+
+    def ask(
+        self, url: str, method: str = "GET", body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Return the answer, whatever its status; raise NoAnswerError when there is none within the bounds."""
+        try:
+            with self._session.request(
+                method,
+                url,
+                data=body,
+                headers=headers,
+                timeout=(self._bounds.connect_seconds, self._bounds.answer_seconds),
+                stream=True,
+            ) as response:
+                return Answer(response.status_code, self._body(response))
+        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+            raise TooSlowError("does not answer in time") from error
+        except requests.RequestException as error:
+            raise NoAnswerError(f"cannot be reached ({type(error).__name__})") from error
+        except urllib3.exceptions.HTTPError as error:
+            raise NoAnswerError(f"breaks off its answer ({type(error).__name__})") from error
+
+    def _body(self, response: requests.Response) -> bytes:
+        ends_at = self._clock() + self._bounds.answer_seconds
+        body = bytearray()
+        # What has come, and not a piece of full length: a byte a second would keep that waiting for ever.
+        while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
+            body += piece
+            if len(body) > self._bounds.max_bytes:
+                raise TooLargeError(f"sends more than {self._bounds.max_bytes} bytes")
+            if self._clock() > ends_at:
+                raise TooSlowError("does not answer in time: it sends too slowly")
+        return bytes(body)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connection."""
+        self._session.close()
