@@ -36,7 +36,8 @@ def rough_price_usd(shares: NDArray[np.float64]) -> int:
     smooth = _fits(shares, SMOOTH, slides)
     smooth[_SMOOTH_BELOW_SLIDE - FIRST_SLIDE :] = 0
     scores = spikes[1:-1] + _SMOOTH_WEIGHT * smooth
-    best = slides[int(np.argmax(scores))] if scores.max() > 0 else 0
+    highest = int(np.argmax(scores))
+    best = slides[highest] if scores[highest] > 0 else 0
     before, after = float(spikes[best - FIRST_SLIDE]), float(spikes[best - FIRST_SLIDE + 2])
     neighbour, neighbour_fit = (best - 1, before) if before > after else (best + 1, after)
     average = sum_in_order(scores) / len(scores)
