@@ -72,6 +72,12 @@ class Operator:
         assert done.returncode == 0, f"{script}\nleft with {done.returncode}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
+    def send(self, content: bytes, script: str) -> None:
+        """Run a shell script as root with `content` on its standard input."""
+        command = [*self._ssh, f"sudo -n sh -ec {shlex.quote(script)}"]
+        done = subprocess.run(command, input=content, capture_output=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr.decode(errors="replace")
+
     def health(self) -> int:
         """Return the HTTP status of /health, as on the host itself; 0 when nobody answers."""
         program = (

@@ -80,7 +80,8 @@ def test_a_viewer_who_asks_for_years_stalls_nobody_and_makes_nothing_look_dead(
     tmp_path: Path, node: Bitcoind, stream: StreamService
 ) -> None:
     full = StreamService(tmp_path, port=stream.port)
-    keep_a_year(full.database)
+    with full.database:
+        keep_a_year(full.database)
     service = ApiService(full, BITCOIN_RPC_URL=node.rpc_url, BITCOIN_RPC_COOKIE_FILE=str(node.cookie))
     with serving(service), ThreadPoolExecutor(8) as many:
         until(lambda: service.get("/health").status_code == 200, "everything to be seen")
