@@ -23,10 +23,13 @@ def main() -> None:
     """Make the environment, unless it was made from these very locks."""
     if sys.version_info < PYTHON_MIN:
         raise SystemExit(f"python3 is {sys.version.split()[0]}; Python 3.11 or newer is needed, as in Debian 12 or 13")
-    made_from = hashlib.sha256(b"\0".join([sys.version.encode(), *(lock.read_bytes() for lock in LOCKS)])).hexdigest()
+    locks = b"\0".join(lock.read_bytes() for lock in LOCKS)
+    made_from = f"{sys.version}\n{hashlib.sha256(locks).hexdigest()}"
     if STAMP.exists() and STAMP.read_text(encoding="utf-8") == made_from:
         return
-    if not (VENV / "bin" / "pip").exists():
+    # An environment outlives neither its Python nor a run that was interrupted.
+    if not STAMP.exists() or not STAMP.read_text(encoding="utf-8").startswith(f"{sys.version}\n"):
+        sys.stdout.write("making .venv: a minute, once\n")
         make_environment()
     setup, dev, _ = LOCKS
     pip("install", "--require-hashes", f"--requirement={setup}")

@@ -38,7 +38,7 @@ def _defaults() -> dict[str, Any]:
         "settings_api_host": "127.0.0.1",
         "settings_api_port": 8001,
         "settings_bitcoin_rpc_cookie_file": "",
-        "settings_database_path": "",
+        "__units_database_file": "",
         "settings_memory_limit_mb": 500,
         "settings_websocket_host": "127.0.0.1",
         "settings_websocket_port": 8765,

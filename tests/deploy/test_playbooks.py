@@ -6,7 +6,9 @@ import json
 import os
 import re
 import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ PLAYBOOKS = sorted((CHECKOUT / "playbooks").glob("*.yml"))
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
+    environ = {**os.environ, "ANSIBLE_NOCOLOR": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=120, env=environ)
 
 

@@ -18,7 +18,7 @@ LONG_RUNNING = [name for name in SERVICES if "integration" not in name]
 # Every line that weakens the sandbox it follows, and when it may be there at all.
 EXCEPTIONS: dict[str, dict[str, object]] = {
     "ProtectHome=read-only": {"settings_bitcoin_rpc_cookie_file": "/home/node/.bitcoin/.cookie"},
-    "ReadWritePaths=/srv/prices": {"settings_database_path": "/srv/prices/utxoracle.db"},
+    'ReadWritePaths="/srv/price data"': {"__units_database_file": "/srv/price data/utxoracle.db"},
     "IPAddressAllow=192.0.2.10 192.0.2.53": {"__units_addresses": ["192.0.2.10", "192.0.2.53"]},
 }
 
@@ -110,7 +110,7 @@ def test_a_service_yields_to_bitcoind_and_gets_its_settings_as_a_credential(serv
 
 
 def test_a_database_in_the_state_directory_is_no_exception() -> None:
-    given = rendered("systemd/api.service.j2", settings_database_path="/var/lib/utxoracle/other.db")
+    given = rendered("systemd/api.service.j2", __units_database_file="/var/lib/utxoracle/other.db")
     assert given == rendered("systemd/api.service.j2")
 
 

@@ -1,4 +1,4 @@
-"""Let a release be the current one, and remove those that are too many.
+"""Let a release be the current one, with the settings that were written for it, and remove those that are too many.
 
 Ansible feeds this file to the host's python3 and appends the call of `main`; it therefore uses the standard library
 only.
@@ -7,6 +7,7 @@ only.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ MARKER = ".complete"
 
 
 def main(text: str) -> None:
-    """Print {"switched", "removed"} for `text`, JSON of {"home", "version", "keep", "check"}.
+    """Print {"switched", "removed"} for `text`, JSON of what `__release_switch_question` holds.
 
     Exits 2 with a sentence when the release is not whole.
     """
@@ -25,8 +26,10 @@ def main(text: str) -> None:
     if not (release / MARKER).exists() and not check:
         sys.stderr.write(f"{release} is not installed; deploy without --tags, or with --tags release first")
         raise SystemExit(2)
-    switched = target(home / "current") != release
+    settings, fresh = Path(asked["settings"]), Path(asked["next_settings"])
+    switched = target(home / "current") != release or differs(settings, fresh)
     if switched and not check:
+        adopt(settings, fresh)
         switch(home, release)
     removed = surplus(home, release, asked["keep"])
     for each in removed if not check else ():
@@ -39,9 +42,31 @@ def target(link: Path) -> Path | None:
     return link.readlink() if link.is_symlink() else None
 
 
+def differs(settings: Path, fresh: Path) -> bool:
+    """Return whether there are settings for this release other than those that are in service."""
+    return fresh.exists() and not (settings.exists() and settings.read_bytes() == fresh.read_bytes())
+
+
+def adopt(settings: Path, fresh: Path) -> None:
+    """Put settings into the place of the last ones in one step; equal ones stay, so that no service is restarted."""
+    if not differs(settings, fresh):
+        return
+    half = settings.with_name(f"{settings.name}.half")
+    half.unlink(missing_ok=True)
+    descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(fresh.read_bytes())
+        file.flush()
+        os.fsync(descriptor)
+    half.replace(settings)
+
+
 def switch(home: Path, release: Path) -> None:
     """Move the link `current`, in one step, and remember in `previous` where it led to."""
-    if before := target(home / "current"):
+    before = target(home / "current")
+    if before == release:
+        return
+    if before is not None:
         move(home / "previous", before)
     move(home / "current", release)
 

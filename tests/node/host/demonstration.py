@@ -57,10 +57,21 @@ def up(engine: ContainerEngine) -> None:
     inventory.write_text(_INVENTORY.format(name=NAME, port=SSH_PORT, user=nodes.SSH_USER, key=key), encoding="utf-8")
     with step("deploy with playbooks/deploy.yml"):
         logged("deploy", [f"{VENV_BIN}/ansible-playbook", "-i", str(inventory), "playbooks/deploy.yml"])
-    password.touch(mode=0o600)
-    password.write_text(node.read("/etc/utxoracle/first_password"), encoding="utf-8")
+    keep_password(node, password)
     place = password.relative_to(CHECKOUT)
-    print(f"https://127.0.0.1:{DASHBOARD_PORT}/  user admin  password in {place}", flush=True)
+    print(f"https://127.0.0.1:{node.port(PROXY_PORT)}/  user admin  password in {place}", flush=True)
+
+
+def keep_password(node: nodes.Node, file: Path) -> None:
+    """Keep the first account's password; somebody may have removed it from the node since the last time."""
+    try:
+        text = node.read("/etc/utxoracle/first_password")
+    except EngineError:
+        if not file.exists():
+            raise
+    else:
+        file.touch(mode=0o600)
+        file.write_text(text, encoding="utf-8")
 
 
 def down(engine: ContainerEngine) -> None:
