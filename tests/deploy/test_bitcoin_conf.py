@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from typing import TYPE_CHECKING
 
@@ -112,6 +113,126 @@ def test_a_refusal_of_the_operators_stands_and_is_told(line: str) -> None:
     assert any("rest=0" in note for note in planned.notes)
 
 
+@pytest.mark.parametrize("line", ["rest=", "rest=1", "rest=2", "norest=0"])
+def test_what_bitcoind_takes_for_true_is_not_told_as_wrong(line: str) -> None:
+    assert conf.plan(line + "\n", WANTED).notes == []
+
+
+def test_a_publisher_that_the_operator_refuses_is_not_expected() -> None:
+    planned = conf.plan("nozmqpubrawtx=1\n", WANTED)
+    assert any("zmqpubrawtx=0, which publishes nothing" in note for note in planned.notes)
+    assert list(conf.publishers_of(conf.options_of(planned.text, "regtest"))) == ["pubsequence"]
+
+
+def test_our_block_is_recognised_without_the_end_of_the_last_line() -> None:
+    once = conf.plan("server=1\n", WANTED).text
+    again = conf.plan(once.rstrip("\n"), WANTED)
+    assert again.text == once.rstrip("\n")
+    assert again.added == []
+
+
+ASKED = {"url": "http://127.0.0.1:9", "conf": "/bitcoin.conf", "unit": "bitcoind.service", "user": "utxoracle"}
+PUBLISHERS = {"pubrawtx": ["tcp://127.0.0.1:28333"]}
+
+
+def test_what_a_restart_did_not_bring_is_told_with_its_cause() -> None:
+    assert conf.lacking((200, {"pubrawtx"}), ASKED, PUBLISHERS) == ""
+    assert conf.lacking((500, set()), ASKED, PUBLISHERS) == ""
+    assert "does not know the user utxoracle with its calls: it does not use /bitcoin.conf" in conf.lacking(
+        (401, set()), ASKED, PUBLISHERS
+    )
+    assert "the port of tcp://127.0.0.1:28333 is taken" in conf.lacking((200, set()), ASKED, PUBLISHERS)
+    assert conf.lacking((401, set()), {**ASKED, "user": ""}, PUBLISHERS) == ""
+
+
+@pytest.mark.parametrize(
+    ("started", "status", "in_force"),
+    [(None, 200, True), (None, 401, False), (-10, 200, False), (-10, 401, False), (10, 200, True), (10, 500, True)],
+)
+def test_a_bitcoind_older_than_our_last_change_has_not_read_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    started: int | None,
+    status: int,
+    in_force: bool,  # noqa: FBT001 - a column
+) -> None:
+    file = tmp_path / "bitcoin.conf"
+    file.touch()
+    changed = file.stat().st_mtime
+    monkeypatch.setattr(conf, "notifications", lambda *_: (status, set()))
+    monkeypatch.setattr(conf, "started_at", lambda _: None if started is None else changed + started)
+    asked = json.loads(_ask(tmp_path, check=False))
+    assert conf.is_in_force(asked, file, "") is in_force
+
+
+def test_a_change_of_the_operators_own_after_ours_asks_for_no_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "bitcoin.conf"
+    file.touch()
+    backup = tmp_path / "bitcoin.conf.20260101T000000Z.backup"
+    backup.touch()
+    os.utime(backup, (1, 1))
+    monkeypatch.setattr(conf, "notifications", lambda *_: (200, set()))
+    monkeypatch.setattr(conf, "started_at", lambda _: 2.0)
+    assert conf.is_in_force(json.loads(_ask(tmp_path, check=False)), file, "")
+
+
+def test_a_restart_that_was_no_help_is_told_and_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bitcoin.conf"
+    file.touch()
+    monkeypatch.setattr(conf, "notifications", lambda *_: (401, set()))
+    monkeypatch.setattr(conf, "started_at", lambda _: file.stat().st_mtime + 10)
+    with pytest.raises(SystemExit):
+        conf.is_in_force(json.loads(_ask(tmp_path, check=False)), file, "")
+    assert "was restarted and does not know the user utxoracle" in capsys.readouterr().err
+
+
+def test_when_a_unit_was_started_is_not_known_everywhere() -> None:
+    assert conf.started_at("nonexistent.service") is None
+
+
+def _answers(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, set[str]]) -> None:
+    """Let bitcoind give these answers, the last for ever, with a clock that only waiting moves."""
+    left, clock = list(answers), [0.0]
+    monkeypatch.setattr(conf, "notifications", lambda *_: left.pop(0) if len(left) > 1 else left[0])
+    monkeypatch.setattr(conf.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(conf.time, "sleep", lambda seconds: clock.append(clock.pop() + seconds))
+
+
+def test_a_bitcoind_that_loads_its_blocks_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bitcoin.conf").write_text("zmqpubrawtx=tcp://127.0.0.1:1\n", encoding="utf-8")
+    loading: list[tuple[int, set[str]]] = [(0, set()), (401, set()), *[(500, set())] * 500]
+    _answers(monkeypatch, *loading, (200, {"pubrawtx"}))
+    conf.wait(_ask(tmp_path, check=False))
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ((0, set()), "does not answer, 10 minutes after its restart"),
+        ((500, set()), "says 500, as while it loads its blocks, 10 minutes after its restart"),
+        ((401, set()), "was restarted and does not know the user utxoracle"),
+        ((403, set()), "was restarted and does not know the user utxoracle"),
+        ((200, set()), "was restarted and publishes no pubrawtx over ZMQ: the port of tcp://127.0.0.1:1 is taken"),
+    ],
+)
+def test_a_restart_without_effect_is_a_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answer: tuple[int, set[str]],
+    sentence: str,
+) -> None:
+    (tmp_path / "bitcoin.conf").write_text("zmqpubrawtx=tcp://127.0.0.1:1\n", encoding="utf-8")
+    _answers(monkeypatch, answer)
+    with pytest.raises(SystemExit):
+        conf.wait(_ask(tmp_path, check=False))
+    assert sentence in capsys.readouterr().err
+
+
 def test_a_low_high_water_mark_is_left_and_told() -> None:
     planned = conf.plan("zmqpubrawtxhwm=1000\n", WANTED)
     assert any("zmqpubrawtxhwm=1000" in note for note in planned.notes)
@@ -164,6 +285,7 @@ def _ask(directory: Path, *, check: bool) -> str:
         {
             "conf": str(directory / "bitcoin.conf"),
             "secrets_dir": str(directory / "etc/secrets"),
+            "unit": "nonexistent.service",
             "network": "regtest",
             "url": "http://127.0.0.1:9",
             "user": "utxoracle",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import urllib.request
 from typing import TYPE_CHECKING
 
 import yaml
 
-from tests.deploy.configured_bitcoind import configured_bitcoind
+from tests.deploy.configured_bitcoind import Node, configured_bitcoind
 from tests.deploy.program import ROLES, program
 from tests.node.bitcoind import free_port
 
@@ -36,19 +37,38 @@ def test_all_of_the_block_applies_although_it_stands_above_the_section(tmp_path:
         assert published["pubsequence"]["hwm"] == 100_000
         with urllib.request.urlopen(f"{node.url}/rest/chaininfo.json", timeout=10) as answer:
             assert answer.status == 200
-        assert conf.is_in_force(node.url, ours, is_ours=True)
-        assert not conf.is_in_force(node.url, "utxoracle:another password", is_ours=True)
+        publishers = conf.publishers_of(conf.options_of(planned.text, "regtest"))
+        assert _lacking(node, ours, publishers, user="utxoracle") == ""
+        assert "does not know the user" in _lacking(node, "utxoracle:another", publishers, user="utxoracle")
+
+
+def test_a_publisher_whose_port_is_taken_is_noticed(tmp_path: Path) -> None:
+    options = _options()
+    planned = conf.plan("", conf.Wanted("regtest", options, "utxoracle", "", CALLS))
+    port = int(options["zmqpubrawtx"].rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", port)), configured_bitcoind(tmp_path, planned.text) as node:
+        publishers = conf.publishers_of(conf.options_of(planned.text, "regtest"))
+        told = _lacking(node, f"utxoracle:{planned.password}", publishers, user="utxoracle")
+    assert f"the port of {options['zmqpubrawtx']}" in told
+    assert "is taken" in told
+
+
+def _lacking(node: Node, credentials: str, publishers: dict[str, list[str]], user: str = "") -> str:
+    asked = {"conf": "bitcoin.conf", "unit": "bitcoind.service", "user": user}
+    told: str = conf.lacking(conf.notifications(node.url, credentials), asked, publishers)
+    return told
 
 
 def test_a_file_that_was_not_read_yet_is_noticed_with_the_operators_credentials_too(tmp_path: Path) -> None:
     limited = f"rpcauth={conf.rpcauth('limited', 'password', '5a17')}\nrpcwhitelist=limited:getblock"
     with configured_bitcoind(tmp_path, f"{limited}\nrpcwhitelistdefault=0") as node:
         cookie = {"rpc_user": "", "rpc_password": "", "rpc_cookie_file": str(node.cookie)}
-        assert not conf.is_in_force(node.url, conf.credentials_of(cookie), is_ours=False)
+        publishers = {"pubrawtx": ["tcp://127.0.0.1:1"]}
+        assert "publishes no pubrawtx" in _lacking(node, conf.credentials_of(cookie), publishers)
         user = {"rpc_user": "limited", "rpc_password": "password", "rpc_cookie_file": ""}
-        assert conf.is_in_force(node.url, conf.credentials_of(user), is_ours=False), "what may not be asked is unknown"
+        assert _lacking(node, conf.credentials_of(user), publishers) == "", "what may not be asked is unknown"
     with configured_bitcoind(tmp_path, conf.plan("", conf.Wanted("regtest", _options())).text) as node:
-        assert conf.is_in_force(node.url, conf.credentials_of(cookie), is_ours=False)
+        assert _lacking(node, conf.credentials_of(cookie), publishers) == ""
 
 
 def test_the_calls_are_all_known_to_bitcoind(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def verify_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "secrets_dir": gone,
         "other_secrets": [],
         "state_dir": gone,
+        "database_file": "",
         "user": "root",
         "proxy_enabled": True,
         "proxy_address": "127.0.0.1",

@@ -32,6 +32,47 @@ def test_ansible_understands_the_playbook(playbook: Any) -> None:  # noqa: ANN40
     assert "WARNING" not in done.stderr
 
 
+def _preflight(directory: Path, host: str, *options: str) -> str:
+    inventory = directory / "inventory.ini"
+    inventory.write_text(f"[appliance]\nnode ansible_connection=local ansible_become=false {host}\n", encoding="utf-8")
+    command = ["ansible-playbook", "-i", str(inventory), "playbooks/deploy.yml", "--check", "--tags", "preflight"]
+    done = _run(*command, *options)
+    assert done.returncode == 2
+    return done.stdout + done.stderr
+
+
+def test_a_host_without_the_python_that_was_named_is_told_so(tmp_path: Path) -> None:
+    told = _preflight(tmp_path, "ansible_python_interpreter=/nonexistent/python3")
+    assert "This host is not ready; nothing was changed:" in told
+    assert "python3 could not be used on this host" in told
+    assert "/nonexistent/python3: not found" in told
+
+
+def test_an_ansible_that_is_too_old_is_told_so(tmp_path: Path) -> None:
+    told = _preflight(tmp_path, "", "-e", "__preflight_ansible_min=99.0")
+    assert "99.0 or newer is needed; run `make setup`" in told
+
+
+def test_variables_that_a_later_role_would_stumble_over_stop_the_deploy_at_once(tmp_path: Path) -> None:
+    wrong = {
+        "units_allowed_addresses": "192.0.2.1",
+        "setting_api_port": 1,
+        "proxy_key_file": "/key.pem",
+        "settings_database_url": "sqlite:////root/x.db",
+        "host_prefix": "Ours",
+    }
+    told = _preflight(tmp_path, "", "-e", json.dumps(wrong))
+    assert "The variables are not usable; nothing was changed:" in told
+    for sentence in (
+        "units_allowed_addresses is '192.0.2.1'; expected a list",
+        "did you mean settings_api_port?",
+        "set proxy_certificate_file and proxy_key_file together",
+        "the database /root/x.db cannot be written",
+        "host_prefix is Ours;",
+    ):
+        assert sentence in told
+
+
 def test_there_are_the_playbooks_that_operators_are_told_of() -> None:
     assert {"deploy", "verify"} <= {playbook.stem for playbook in PLAYBOOKS}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import grp
 import json
 import os
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.deploy.configured_bitcoind import configured_bitcoind
-from tests.deploy.program import program
+from tests.deploy.program import ROLES, program
 from tests.node.bitcoind import free_port
 
 if TYPE_CHECKING:
@@ -40,10 +41,11 @@ def _asked(url: str, **changes: object) -> dict[str, Any]:
         "rpc_cookie_file": "",
         "groups": [],
         "node_enabled": False,
+        "node_conf": "/nonexistent/bitcoin.conf",
         "node_rpc_user": "utxoracle",
         "node_rpc_password_file": "/nonexistent/password",
         "network": "regtest",
-        "zmq": True,
+        "zmq": {"pubrawtx": "tcp://127.0.0.1:1", "pubsequence": "tcp://127.0.0.1:2"},
         **changes,
     }
 
@@ -74,14 +76,18 @@ def test_a_node_that_is_ready_is_fine(tmp_path: Path) -> None:
 
 def test_each_thing_wrong_with_a_running_node_is_told(tmp_path: Path) -> None:
     with configured_bitcoind(tmp_path, ME) as node:
-        (downloading,) = _problems(bitcoind.check_bitcoind, _asked(node.url, **AS_ME, zmq=False))
+        (downloading,) = _problems(bitcoind.check_bitcoind, _asked(node.url, **AS_ME, zmq={}))
         assert "initial block download" in downloading
         _mine(node)
         (silent,) = _problems(bitcoind.check_bitcoind, _asked(node.url, **AS_ME))
         assert "no pubrawtx and no pubsequence over ZMQ; set node_enabled: true" in silent
+        assert "add zmqpubrawtx=tcp://127.0.0.1:1 and zmqpubsequence=tcp://127.0.0.1:2 to bitcoin.conf" in silent
+        (one,) = _problems(bitcoind.check_bitcoind, _asked(node.url, **AS_ME, zmq={"pubrawtx": "tcp://127.0.0.1:1"}))
+        assert "pubsequence" not in one
+        assert one.endswith("or set settings_zmq_rawtx_url to off")
         (network,) = _problems(
             bitcoind.check_bitcoind,
-            _asked(node.url, **AS_ME, zmq=False, network="main"),
+            _asked(node.url, **AS_ME, zmq={}, network="main"),
         )
         assert network == "bitcoind is on regtest and settings_bitcoin_network says main; correct one of them"
         (nobody,) = _problems(bitcoind.check_bitcoind, _asked(node.url))
@@ -96,7 +102,7 @@ def test_a_cookie_that_only_root_can_read_is_told_with_the_group_that_would_help
     with configured_bitcoind(tmp_path, "") as node:
         _mine(node)
         cookie = str(node.cookie)
-        problems = _problems(bitcoind.check_bitcoind, _asked(node.url, rpc_cookie_file=cookie, zmq=False))
+        problems = _problems(bitcoind.check_bitcoind, _asked(node.url, rpc_cookie_file=cookie, zmq={}))
     assert [each.partition(";")[0] for each in problems] == [
         f"the service's user may not read {cookie}, because of the mode of {cookie}"
     ]
@@ -127,12 +133,39 @@ def test_a_node_that_the_node_role_will_see_to_may_go_on(tmp_path: Path) -> None
     password.write_text("not known to bitcoind yet\n", encoding="utf-8")
     with configured_bitcoind(tmp_path, "") as node:
         asked = _asked(node.url, node_enabled=True, node_rpc_password_file=str(password))
+        (downloading,) = _problems(bitcoind.check_bitcoind, asked)
+        assert "initial block download" in downloading, "a cookie lets it be asked before anything is changed"
+        _mine(node)
         assert "the node role sees to it" in _notes(bitcoind.check_bitcoind, asked)[0]
 
 
 def test_the_cookie_of_a_running_bitcoind_is_found(tmp_path: Path) -> None:
     with configured_bitcoind(tmp_path, "") as node:
         assert node.cookie in list(bitcoind.running_cookies())
+
+
+def test_a_cookie_is_found_by_the_data_directory_of_bitcoin_conf(tmp_path: Path) -> None:
+    cookie = tmp_path / "data" / "regtest" / ".cookie"
+    cookie.parent.mkdir(parents=True)
+    cookie.touch()
+    conf = tmp_path / "bitcoin.conf"
+    conf.write_text(f"server=1\n datadir = {tmp_path / 'data'} # why\n", encoding="utf-8")
+    assert list(bitcoind.configured_cookies(str(conf))) == [cookie]
+    assert list(bitcoind.configured_cookies(str(tmp_path / "gone"))) == []
+
+
+def test_a_directory_that_nobody_may_enter_is_told_with_the_chmod_that_helps() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        cookie = Path(directory) / ".cookie"
+        cookie.touch(0o644)
+        (problem,) = _problems(bitcoind.check_cookie, _asked("", rpc_cookie_file=str(cookie)))
+    assert f"because of the mode of {directory}; chmod g+x {directory}" in problem
+
+
+def test_a_bitcoind_that_stops_answering_in_between_is_told() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    (problem,) = _problems(bitcoind.check_zmq, url, "me:me", {"pubrawtx": "tcp://127.0.0.1:1"})
+    assert "stopped answering while it was asked" in problem
 
 
 def test_a_closed_port_is_told() -> None:
@@ -249,6 +282,43 @@ def test_only_tested_systems_pass_without_a_word() -> None:
     ]
 
 
+def test_an_old_host_is_told_so_before_anything_that_it_may_not_know_is_tried(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(host, "os_release", lambda: {"ID": "debian", "VERSION_ID": "10"})
+    host.main("{}")
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert "use Debian 12 or 13" in problem
+
+
+@pytest.mark.parametrize("name", ["host", "bitcoind", "upstreams"])
+def test_a_probe_runs_on_the_python_that_it_promises(name: str) -> None:
+    source = (ROLES / f"preflight/files/{name}.py").read_text(encoding="utf-8")
+    tree = ast.parse(source, feature_version=(3, 8))
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    # Of Path 3.9 to 3.12, of str 3.9; os.readlink is as old as the hills.
+    newer = {"is_relative_to", "with_stem", "hardlink_to", "walk", "removeprefix", "removesuffix", "pairwise", "cache"}
+    assert not attributes & newer
+    assert "readlink" not in attributes or ".readlink(" not in source.replace("os.readlink(", "")
+    assert not any(isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) for node in _evaluated(tree))
+
+
+def _evaluated(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield what Python evaluates: all but annotations, which may have `X | Y` and `list[X]` in any version."""
+    for name, value in ast.iter_fields(tree):
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST) and name not in {"annotation", "returns"}:
+                yield child
+                yield from _evaluated(child)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    (tmp_path / "key.pem").touch()
+    files = {"proxy_key_file": str(tmp_path / "key.pem"), "proxy_certificate_file": str(tmp_path / "gone.pem")}
+    (problem,) = _problems(host.check_files, files)
+    assert problem.startswith(f"proxy_certificate_file names {tmp_path}/gone.pem, which is no file")
+
+
 def test_too_little_disk_is_told_once_for_each_file_system(tmp_path: Path) -> None:
     paths = [str(tmp_path / "not/there/yet"), str(tmp_path)]
     assert _problems(host.check_disk, paths, 1) == []
@@ -266,6 +336,8 @@ def test_a_port_that_somebody_holds_is_told_with_the_holder() -> None:
         assert _problems(host.check_ports, [{**wanted, "host": "127.0.0.2"}], "utxoracle", "utxoracle") == []
         (wide,) = _problems(host.check_ports, [{**wanted, "host": "0.0.0.0"}], "utxoracle", "utxoracle")  # noqa: S104 - compared
         assert wide == problem
+        (by_name,) = _problems(host.check_ports, [{**wanted, "host": "localhost"}], "utxoracle", "utxoracle")
+        assert by_name == problem
 
 
 def test_a_port_that_our_own_user_holds_is_ours() -> None:

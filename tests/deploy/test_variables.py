@@ -70,9 +70,94 @@ def test_an_unknown_variable_is_refused_with_the_nearest_known_one(wrong: str, n
     assert problem == f"{wrong} is not a variable of ours; did you mean {nearest}?"
 
 
-def test_an_unknown_variable_that_is_near_nothing_is_to_be_taken_out() -> None:
-    (problem,) = preflight.unknown_variables(["node_zzzzzzzzzzzzzzzzzzzzzz"], str(ROLES))
-    assert problem.endswith("take it out")
+@pytest.mark.parametrize(
+    ("wrong", "nearest"), [("setting_api_port", "settings_api_port"), ("nodes_enabled", "node_enabled")]
+)
+def test_a_variable_with_a_misspelt_prefix_is_refused_too(wrong: str, nearest: str) -> None:
+    (problem,) = preflight.unknown_variables([wrong], str(ROLES))
+    assert problem == f"{wrong} is not a variable of ours; did you mean {nearest}?"
+    assert preflight.foreign_variables([wrong], str(ROLES)) == []
+
+
+@pytest.mark.parametrize("foreign", ["node_exporter_version", "proxy_env"])
+def test_somebody_elses_variable_with_a_prefix_of_ours_is_worth_a_note_and_no_more(foreign: str) -> None:
+    assert preflight.unknown_variables([foreign], str(ROLES)) == []
+    (note,) = preflight.foreign_variables([foreign, "node_enabled", "somebody_elses"], str(ROLES))
+    assert note.startswith(f"{foreign} starts like a variable of ours")
+
+
+TOGETHER = {
+    "host_prefix": "utxoracle",
+    "host_groups": [],
+    "units_allowed_addresses": [],
+    "named_upstreams": [],
+    "database_file": "",
+    "proxy_certificate_file": "",
+    "proxy_key_file": "",
+    "proxy": {"name": "proxy_port", "host": "0.0.0.0", "port": 8443},  # noqa: S104 - compared, not bound to
+    "ports": [{"name": "settings_api_port", "host": "127.0.0.1", "port": 8001}],
+}
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        {},
+        {"named_upstreams": ["db.example"], "units_allowed_addresses": ["192.0.2.1"]},
+        {"proxy_certificate_file": "/a", "proxy_key_file": "/b"},
+        {"proxy": {}},
+        {"proxy": {"name": "proxy_port", "host": "192.0.2.1", "port": 8001}},
+        {"database_file": "/srv/utxoracle/utxoracle.db"},
+        {"database_file": "/var/lib/utxoracle/other.db"},
+    ],
+)
+def test_what_can_be_meant_together_is_accepted(sound: dict[str, Any]) -> None:
+    assert preflight.contradictions_of({**TOGETHER, **sound}) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"host_prefix": "Ours!"}, "host_prefix is Ours!; give two to twenty-one small letters"),
+        ({"host_groups": "bitcoin"}, "host_groups is 'bitcoin'; expected a list"),
+        ({"units_allowed_addresses": "192.0.2.1"}, "units_allowed_addresses is '192.0.2.1'; expected a list"),
+        (
+            {"named_upstreams": ["db.example"]},
+            "the services may talk to loopback only, and the settings name db.example",
+        ),
+        ({"proxy_key_file": "/b"}, "set proxy_certificate_file and proxy_key_file together"),
+        ({"proxy": {**TOGETHER["proxy"], "port": 8001}}, "proxy_port and settings_api_port are both 8001"),  # type: ignore[dict-item]
+        ({"proxy": {**TOGETHER["proxy"], "port": 84430}}, "proxy_port is 84430; expected"),  # type: ignore[dict-item]
+        ({"database_file": "/utxoracle.db"}, "the database /utxoracle.db cannot be written"),
+        ({"database_file": "/srv/../home/me/x.db"}, "the database /home/me/x.db cannot be written"),
+        ({"database_file": "/run/utxoracle/x.db"}, "the database /run/utxoracle/x.db cannot be written"),
+        ({"database_file": "/tmp/x.db"}, "the database /tmp/x.db cannot be written"),  # noqa: S108 - refused
+    ],
+)
+def test_what_would_stop_a_later_role_is_told_before_anything_is_changed(wrong: dict[str, Any], sentence: str) -> None:
+    (problem,) = preflight.contradictions_of({**TOGETHER, **wrong})
+    assert problem.startswith(sentence)
+
+
+def test_the_last_words_of_a_program_are_its_cause_and_not_what_it_was_given() -> None:
+    crashed = {"rc": 1, "stderr": "Traceback …\n  main('the password')\nOSError: no space left\n"}
+    unstarted = {"rc": 127, "module_stderr": "sh: python3: not found\nShared connection to x closed.\n", "msg": "no"}
+    assert preflight.last_words([crashed, unstarted, {"msg": "gone"}, {}]) == [
+        "OSError: no space left",
+        "sh: python3: not found",
+        "gone",
+        "no word of it",
+    ]
+
+
+def test_a_sentence_about_one_setting_names_others_by_their_variables_and_leaves_values_alone() -> None:
+    problems = preflight.settings_problems(
+        {"settings_bitcoin_rpc_url": "http://me:secret@127.0.0.1:8332", "settings_bitcoin_network": "API_PORTS"},
+        str(CHECKOUT),
+    )
+    assert "settings_bitcoin_rpc_user" in problems[0]
+    assert "BITCOIN_RPC_USER" not in problems[0]
+    assert "'API_PORTS'" in problems[1]
 
 
 def test_wrong_values_of_settings_are_all_told_before_anything_is_done() -> None:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
-from tests.deploy.program import program
+from tests.deploy.program import CHECKOUT, ROLES, program
 from tests.node.bitcoind import free_port
 
 if TYPE_CHECKING:
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
 application = program("verify/files/application.py")
 access = program("verify/files/access.py")
 units = program("verify/files/units.py")
+report = program("verify/filter_plugins/verify.py").report
 
 
 def _command(directory: Path, script: str) -> str:
@@ -143,3 +150,200 @@ def test_a_proxy_that_is_away_fails_both_of_its_checks() -> None:
     assert "serves no page" in page["message"]
     assert "no handshake" in handshake["message"]
     assert isinstance(access.connect({**asked, "proxy_tls": False}), http.client.HTTPConnection)
+
+
+def test_a_program_that_breaks_is_one_failure_among_those_that_the_others_found() -> None:
+    broken = {"item": "access", "rc": 1, "stdout": "", "stderr": "Traceback:\n  File\nKeyError: 'x'\n"}
+    assert report(broken)["failures"] == ["verify: access: could not run: Traceback: / File / KeyError: 'x'"]
+    assert report({"item": "units", "rc": 0, "stdout": "no JSON", "stderr": ""})["failures"] == [
+        "verify: units: could not run: it says nothing"
+    ]
+    assert report({"item": "units", "msg": "MODULE FAILURE", "module_stderr": "no python3"})["failures"] == [
+        "verify: units: could not run: no python3"
+    ]
+    assert report({"item": "units", "msg": "MODULE FAILURE"})["failures"] == [
+        "verify: units: could not run: MODULE FAILURE"
+    ]
+    sound = {"item": "units", "rc": 0, "stdout": json.dumps({"failures": ["verify: a: b"], "count": 3})}
+    assert report(sound) == {"failures": ["verify: a: b"], "remarks": [], "count": 3, "started": False}
+
+
+def test_the_task_goes_on_when_a_program_breaks() -> None:
+    (task, *_) = yaml.safe_load((ROLES / "verify/tasks/main.yml").read_text(encoding="utf-8"))
+    assert task["failed_when"] is False
+
+
+def _state(directory: Path, **others: str) -> str:
+    asked = {"state_dir": str(directory), "user": "root", "database_file": str(directory / "utxoracle.db"), **others}
+    message: str = access.state_directory(asked)["message"]
+    return message
+
+
+def test_a_user_or_a_directory_or_a_database_that_is_missing_is_told(tmp_path: Path) -> None:
+    assert "there is no user nobody-of-that-name" in _state(tmp_path, user="nobody-of-that-name")
+    assert "gone is missing" in _state(tmp_path / "gone")
+    assert "utxoracle.db is missing" in _state(tmp_path)
+    assert _state(tmp_path, database_file="") == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can try to read a file as somebody else")
+def test_the_database_is_looked_at_where_the_settings_put_it(open_directory: Path, tmp_path: Path) -> None:
+    elsewhere = open_directory / "prices.sqlite"
+    elsewhere.touch(mode=0o600)
+    assert _state(tmp_path, database_file=str(elsewhere)) == ""
+    journal = open_directory / "prices.sqlite-wal"
+    journal.touch(mode=0o644)
+    assert f"could read {journal}; `chmod 700 {open_directory}`" in _state(tmp_path, database_file=str(elsewhere))
+    os.chown(elsewhere, 12345, -1)
+    assert f"{elsewhere} belongs to 12345" in _state(tmp_path, database_file=str(elsewhere))
+
+
+@pytest.mark.parametrize(
+    ("settings", "file"),
+    [
+        ({}, "/var/lib/utxoracle/utxoracle.db"),
+        ({"settings_database_path": "/srv/a.db"}, "/srv/a.db"),
+        ({"settings_database_url": "sqlite:////srv/b%20c.db?timeout=3"}, "/srv/b c.db"),
+        ({"settings_database_url": "postgresql://u@h/name", "settings_database_path": ""}, ""),
+    ],
+)
+def test_the_settings_say_which_file_is_the_database(settings: dict[str, str], file: str) -> None:
+    command = [f"{Path(sys.executable).parent}/ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "debug"]
+    given = [
+        "-e",
+        "@roles/verify/vars/main.yml",
+        "-e",
+        json.dumps(settings),
+        "-a",
+        "msg=<{{ __verify_database_file }}>",
+    ]
+    done = subprocess.run([*command, *given], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert f"<{file}>" in done.stdout, done.stdout + done.stderr
+
+
+def test_what_cannot_be_looked_at_fails_by_its_own_name() -> None:
+    def broken() -> None:
+        raise OSError("disk away")
+
+    def slow() -> None:
+        raise subprocess.TimeoutExpired(("systemctl", "show"), 60)
+
+    for each in (access, units):
+        assert "disk away" in each.guarded("secrets", broken)["message"]
+    assert units.guarded("unit a", slow)["message"].startswith("`systemctl show` took over 60 s")
+
+
+class _Systemd:
+    """Stands in for systemd: a job that ends its runs as it is told."""
+
+    def __init__(self, *ends: tuple[str, str]) -> None:
+        self.ends, self.started = [*ends], 0
+
+    def __call__(self, *command: str, **_: float) -> subprocess.CompletedProcess[str]:
+        if command[1] == "start":
+            self.started += 1
+            self.ends.pop(0)
+        result, status = self.ends[0]
+        text = f"LoadState=loaded\nResult={result}\nExecMainStatus={status}\nNeedDaemonReload=no\n"
+        return subprocess.CompletedProcess(command, 0, text, "")
+
+
+@pytest.mark.parametrize(
+    ("ends", "may_start", "started", "failed", "remarked"),
+    [
+        ([("exit-code", "2"), ("success", "0")], True, 1, False, False),
+        ([("exit-code", "2"), ("exit-code", "2")], True, 1, False, True),
+        ([("exit-code", "2"), ("exit-code", "78")], True, 1, True, False),
+        ([("exit-code", "2")], False, 0, False, True),
+        ([("exit-code", "1")], True, 0, True, False),
+        ([("signal", "2")], True, 0, True, False),
+        ([("timeout", "15")], True, 0, True, False),
+    ],
+)
+def test_a_past_fault_of_an_upstream_is_tried_again_and_never_a_failure(  # noqa: PLR0913 - two fixtures, a row's cells
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    ends: list[tuple[str, str]],
+    started: int,
+    *,
+    may_start: bool,
+    failed: bool,
+    remarked: bool,
+) -> None:
+    systemd = _Systemd(*ends)
+    monkeypatch.setattr(units, "run", systemd)
+    asked = {
+        "home": str(tmp_path),
+        "services": [],
+        "jobs": ["job.service"],
+        "timers": [],
+        "patience_seconds": 0,
+        "sandbox_lines": [],
+        "exposure_max": 1.5,
+        "may_start": may_start,
+    }
+    units.main(json.dumps(asked))
+    told = json.loads(capsys.readouterr().out)
+    assert systemd.started == started
+    assert told["started"] is bool(started)
+    assert any(line.startswith("verify: unit job.service: ") for line in told["failures"]) is failed
+    assert any(line.startswith("unit job.service: ") for line in told["remarks"]) is remarked
+
+
+def test_a_drop_in_that_changes_one_line_of_the_sandbox_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    expected = ["ProtectKernelTunables=yes", "ProtectHome=yes", "IPAddressAllow=localhost"]
+    (tmp_path / "a.service").write_text(
+        "\n".join([*expected, "ProtectHome=read-only", "IPAddressAllow=192.0.2.1"]), encoding="utf-8"
+    )
+    weak, harmless = tmp_path / "weak.conf", tmp_path / "harmless.conf"
+    weak.write_text("[Service]\nProtectKernelTunables = no\nIPAddressAllow=any\n", encoding="utf-8")
+    harmless.write_text("[Service]\nNice=5\nProtectHome=yes\n", encoding="utf-8")
+    monkeypatch.setattr(units, "SYSTEMD", tmp_path)
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        said = f"DropInPaths={drop_ins}\n" if command[0] == "systemctl" else "Overall exposure level for a.service: 1.2"
+        return subprocess.CompletedProcess(command, 0, said, "")
+
+    monkeypatch.setattr(units, "run", run)
+    drop_ins = f"{harmless}"
+    assert units.sandbox("a.service", expected, 1.5)["ok"]
+    drop_ins = f"{harmless} {weak}"
+    told = units.sandbox("a.service", expected, 1.5)["message"]
+    assert told.startswith(f"{weak} sets ProtectKernelTunables = no, IPAddressAllow=any; remove {weak}")
+    drop_ins = ""
+    with (tmp_path / "a.service").open("a", encoding="utf-8") as file:
+        file.write("\nProtectKernelTunables=no\n")
+    assert "sets ProtectKernelTunables=no; deploy again" in units.sandbox("a.service", expected, 1.5)["message"]
+
+
+class _Page(BaseHTTPRequestHandler):
+    body = b""
+
+    def do_GET(self) -> None:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_only_our_own_page_is_accepted_from_the_proxy(monkeypatch: pytest.MonkeyPatch, *, ours: bool) -> None:
+    login = (CHECKOUT / "app/web/templates/login.html").read_text(encoding="utf-8")
+    title = login.partition("{% block title %}")[2].partition("{% endblock %}")[0]
+    page = f"<title>{title}</title>" if ours else "<title>Welcome to nginx!</title>"
+    monkeypatch.setattr(_Page, "body", page.encode())
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Page) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        asked = {"proxy_address": "127.0.0.1", "proxy_port": server.server_port, "proxy_tls": False}
+        try:
+            assert access.proxy_page(asked)["ok"] is ours
+        finally:
+            server.shutdown()
+            thread.join()

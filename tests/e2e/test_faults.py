@@ -141,7 +141,7 @@ FAULTS = [
     _fault(
         "a database for the world to read",
         "chmod 755 /var/lib/utxoracle; chmod 644 /var/lib/utxoracle/utxoracle.db",
-        "chmod 750 /var/lib/utxoracle; chmod 600 /var/lib/utxoracle/utxoracle.db",
+        "chmod 700 /var/lib/utxoracle; chmod 600 /var/lib/utxoracle/utxoracle.db",
         "state_directory",
     ),
     _fault(
@@ -149,6 +149,13 @@ FAULTS = [
         f"mkdir -p {DROP_IN}\n"
         f"printf '[Service]\\nPrivateDevices=no\\nProtectSystem=no\\nSystemCallFilter=\\nNoNewPrivileges=no\\n'"
         f" > {DROP_IN}/weak.conf\nsystemctl daemon-reload",
+        f"rm -r {DROP_IN}\nsystemctl daemon-reload",
+        f"sandbox {API}",
+    ),
+    _fault(
+        "one line of the sandbox reset from beside",
+        f"mkdir -p {DROP_IN}\n"
+        f"printf '[Service]\\nProtectKernelTunables=no\\n' > {DROP_IN}/weak.conf\nsystemctl daemon-reload",
         f"rm -r {DROP_IN}\nsystemctl daemon-reload",
         f"sandbox {API}",
     ),

@@ -10,22 +10,27 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import http.client
 import json
 import os
 import re
 import secrets
+import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NoReturn
 
 BEGIN = "# BEGIN utxoracle: added by Ansible's role node; change the inventory instead"
 END = "# END utxoracle"
-_BLOCK = re.compile(rf"^{re.escape(BEGIN)}\r?\n.*?^{re.escape(END)}\r?\n", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(rf"^{re.escape(BEGIN)}\r?\n.*?^{re.escape(END)}(?:\r?\n|\Z)", re.MULTILINE | re.DOTALL)
 _SECTION = re.compile(r"^[ \t]*\[([^\]\r\n]*)\]", re.MULTILINE)
-_UNAUTHORISED, _FORBIDDEN = 401, 403
+_OK, _UNAUTHORISED, _FORBIDDEN = 200, 401, 403
+_PUBLISHERS = ("zmqpubrawtx", "zmqpubsequence")
+_REFUSED = {_UNAUTHORISED, _FORBIDDEN}
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,13 @@ def plan(text: str, wanted: Wanted) -> Plan:
     for name, value in wanted.options.items():
         if name not in present:
             lines.append(f"{name}={value}")
-        elif present[name][0] != value and not name.startswith("zmqpub"):
+        elif name in _PUBLISHERS:
+            if not publishers_of(present).get(name.removeprefix("zmq")):
+                result.notes.append(
+                    f"bitcoin.conf says {name}={present[name][0]}, which publishes nothing; it was left, "
+                    "and nothing is expected of it"
+                )
+        elif not name.startswith("zmqpub") and is_true(present[name][0]) != is_true(value):
             result.notes.append(f"bitcoin.conf says {name}={present[name][0]}; it was left, {value} would be better")
         elif name.endswith("hwm") and present[name][0].isdigit() and int(present[name][0]) < int(value):
             result.notes.append(f"bitcoin.conf says {name}={present[name][0]}; bursts want {value}")
@@ -85,6 +96,9 @@ def plan(text: str, wanted: Wanted) -> Plan:
     if wanted.user:
         lines += _user_lines(result, wanted, present, options_of(block, wanted.section))
     result.text = insert(theirs, lines)
+    if result.text.rstrip("\r\n") == text:
+        # An editor took the end of the last line away, which is no reason to restart anything.
+        result.text = text
     before = set(block.splitlines())
     result.added = [_public(line) for line in lines if line not in before]
     return result
@@ -129,6 +143,20 @@ def options_of(text: str, section: str) -> dict[str, list[str]]:
         if where in {"", section}:
             (ours if where else general).setdefault(bare, []).append(value)
     return {name: ours.get(name, []) + general.get(name, []) for name in {**ours, **general}}
+
+
+def is_true(value: str) -> bool:
+    """Return whether bitcoind takes `value` for true: when it is empty, or a number other than 0."""
+    number = re.match(r"\s*([+-]?\d+)", value)
+    return not value or bool(number and int(number[1]))
+
+
+def publishers_of(options: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the addresses by topic, pubrawtx and pubsequence, at which `options` let bitcoind publish."""
+    found = {
+        name.removeprefix("zmq"): [value for value in options.get(name, []) if "://" in value] for name in _PUBLISHERS
+    }
+    return {topic: addresses for topic, addresses in found.items() if addresses}
 
 
 def rpcauth(user: str, password: str, salt: str) -> str:
@@ -183,7 +211,7 @@ def main(text: str) -> None:
     """Do what `text`, JSON, asks for, and print what was done; exit 2 with a sentence when it cannot be done."""
     asked = json.loads(text)
     conf = Path(asked["conf"]).resolve()
-    password_file = Path(asked["secrets_dir"]) / "bitcoin_rpc_password"
+    password_file = password_file_of(asked)
     password = read(password_file).strip() if password_file.exists() else ""
     wanted = Wanted(asked["network"], asked["options"], asked["user"], password, tuple(asked["calls"]))
     try:
@@ -200,13 +228,28 @@ def main(text: str) -> None:
             keep_secret(password_file, planned.password)
         if changed:
             backup = replace(conf, planned.text)
-    credentials = f"{wanted.user}:{planned.password}" if wanted.user else credentials_of(asked)
-    in_force = not changed and is_in_force(asked["url"], credentials, is_ours=bool(wanted.user))
+    in_force = not changed and is_in_force(asked, conf, planned.text)
     answer = {"changed": changed, "added": planned.added, "notes": planned.notes, "backup": backup}
     sys.stdout.write(json.dumps({**answer, "conf": str(conf), "restart_needed": not in_force}))
 
 
-def leave(sentence: str) -> None:
+def is_in_force(asked: dict[str, Any], conf: Path, text: str) -> bool:
+    """Return whether the running bitcoind has read the file; leave when a restart was no help."""
+    wrong = lacking(
+        notifications(asked["url"], credentials_in_use(asked)),
+        asked,
+        publishers_of(options_of(text, asked["network"])),
+    )
+    started = started_at(asked["unit"])
+    if started is None:
+        return not wrong
+    if wrong and started > max(written_at(conf), conf.stat().st_mtime):
+        leave(f"bitcoind at {asked['url']} was restarted and {wrong}")
+    # A clock that was ahead once must not restart bitcoind for ever.
+    return not wrong and not started < written_at(conf) <= time.time()
+
+
+def leave(sentence: str) -> NoReturn:
     """Print why nothing was done, and exit 2."""
     sys.stderr.write(sentence)
     raise SystemExit(2)
@@ -251,7 +294,20 @@ def write(file: Path, content: bytes, mode: int, owner: tuple[int, int]) -> None
         os.fsync(descriptor)
 
 
-def credentials_of(asked: dict[str, str]) -> str:
+def password_file_of(asked: dict[str, Any]) -> Path:
+    """Return the file that keeps the password of our user."""
+    return Path(asked["secrets_dir"]) / "bitcoin_rpc_password"
+
+
+def credentials_in_use(asked: dict[str, Any]) -> str:
+    """Return user:password that the appliance uses: of our user, if there is to be one, else the operator's."""
+    if not asked["user"]:
+        return credentials_of(asked)
+    file = password_file_of(asked)
+    return f"{asked['user']}:{read(file).strip() if file.exists() else ''}"
+
+
+def credentials_of(asked: dict[str, Any]) -> str:
     """Return user:password as the operator gave them, or from his cookie file; empty without any."""
     if asked["rpc_user"]:
         return f"{asked['rpc_user']}:{asked['rpc_password']}"
@@ -261,20 +317,96 @@ def credentials_of(asked: dict[str, str]) -> str:
         return ""
 
 
-def is_in_force(url: str, credentials: str, *, is_ours: bool) -> bool:
-    """Return whether the running bitcoind has read the file: it knows our user, and publishes over ZMQ.
-
-    Unknown counts as yes, as when a user of the operator's may not ask.
-    """
+def notifications(url: str, credentials: str) -> tuple[int, set[str]]:
+    """Return the status with which bitcoind says what it publishes, and the topics; 0 when nobody answers."""
     body = json.dumps({"id": "node", "method": "getzmqnotifications", "params": []}).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - http(s) by argument spec
     request.add_header("Authorization", "Basic " + base64.b64encode(credentials.encode()).decode())
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=10) as answer:
-            published = {each["type"] for each in json.load(answer)["result"]}
+            return _OK, {each["type"] for each in json.load(answer)["result"]}
     except urllib.error.HTTPError as error:
-        return not is_ours or error.code not in {_UNAUTHORISED, _FORBIDDEN}
-    except (OSError, ValueError):
-        return True
-    return {"pubrawtx", "pubsequence"} <= published
+        with error:
+            return error.code, set()
+    except (OSError, ValueError, http.client.HTTPException):
+        return 0, set()
+
+
+def lacking(answer: tuple[int, set[str]], asked: dict[str, Any], publishers: dict[str, list[str]]) -> str:
+    """Return what shows that the running bitcoind has not read the file, with its likely cause; empty without it.
+
+    Unknown counts as read, as when a user of the operator's may not ask.
+
+    Args:
+        answer: Of `notifications`.
+        asked: What `main` is asked.
+        publishers: Addresses by topic, as the file has them.
+    """
+    status, published = answer
+    other_file = f"it does not use {asked['conf']}; set node_bitcoin_conf to the file of {asked['unit']}"
+    if asked["user"] and status in _REFUSED:
+        return f"does not know the user {asked['user']} with its calls: {other_file}"
+    missing = [topic for topic in publishers if topic not in published] if status == _OK else []
+    if not missing:
+        return ""
+    addresses = ", ".join(address for topic in missing for address in publishers[topic])
+    taken = f"the port of {addresses} is taken; free it, or change the address in {asked['conf']} or the inventory"
+    # Whoever knows our user has read the file.
+    cause = taken if asked["user"] else f"{taken}, or {other_file}"
+    return f"publishes no {' and no '.join(missing)} over ZMQ: {cause}"
+
+
+def started_at(unit: str) -> float | None:
+    """Return when the unit's program was started, in seconds since 1970; None when nobody knows."""
+    question = ["systemctl", "show", "-P", "ExecMainStartTimestampMonotonic", "--", unit]
+    try:
+        done = subprocess.run(question, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603 - fixed words
+        microseconds = int(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    return time.time() - time.monotonic() + microseconds / 1_000_000 if microseconds else None
+
+
+def written_at(conf: Path) -> float:
+    """Return when we last changed the file, which is when we last made a backup; else when somebody did."""
+    backups = [each.stat().st_mtime for each in conf.parent.glob(f"{conf.name}.*.backup")]
+    return max(backups, default=conf.stat().st_mtime)
+
+
+# After the restart
+
+
+def wait(text: str, patience_seconds: float = 600, refused_seconds: float = 15, pause_seconds: float = 1) -> None:
+    """Wait until bitcoind answers the appliance's credentials; exit 2 with a sentence when it will not.
+
+    Args:
+        text: JSON, as for `main`.
+        patience_seconds: How long bitcoind may load its blocks.
+        refused_seconds: How long it may refuse: a new cookie takes a moment, all else is read before it answers.
+        pause_seconds: Between two questions.
+    """
+    asked = json.loads(text)
+    conf = Path(asked["conf"]).resolve()
+    publishers = publishers_of(options_of(read(conf), asked["network"]))
+    begun = admitted = time.monotonic()
+    while True:
+        answer = notifications(asked["url"], credentials_in_use(asked))
+        now = time.monotonic()
+        # Who is known and may not ask has been let in as well.
+        if answer[0] == _OK or (answer[0] == _FORBIDDEN and not asked["user"]):
+            break
+        if answer[0] not in _REFUSED:
+            admitted = now
+        elif now - admitted >= refused_seconds:
+            wrong = lacking(answer, asked, publishers) or "refuses the credentials of the settings; correct them"
+            leave(f"bitcoind at {asked['url']} was restarted and {wrong}")
+        if now - begun >= patience_seconds:
+            state = f"says {answer[0]}, as while it loads its blocks" if answer[0] else "does not answer"
+            leave(
+                f"bitcoind at {asked['url']} {state}, {patience_seconds / 60:.0f} minutes after its restart; see "
+                f"journalctl -u {asked['unit']} and its debug.log, and deploy again when it answers"
+            )
+        time.sleep(pause_seconds)
+    if wrong := lacking(answer, asked, publishers):
+        leave(f"bitcoind at {asked['url']} was restarted and {wrong}")

@@ -75,18 +75,20 @@ def direct() -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def credentials_of(asked: dict[str, Any]) -> str | None:
-    """Return user:password as given, as the node role keeps them, or from a cookie; None without any."""
+def credentials_of(asked: dict[str, Any]) -> Iterator[str]:
+    """Yield each user:password to try: what was given and nothing else, or what the node role keeps, then cookies."""
     if asked["rpc_user"] and asked["rpc_password"]:
-        return f"{asked['rpc_user']}:{asked['rpc_password']}"
+        yield f"{asked['rpc_user']}:{asked['rpc_password']}"
+        return
     if asked["rpc_cookie_file"]:
-        return content(asked["rpc_cookie_file"])
+        yield from filter(None, [content(asked["rpc_cookie_file"])])
+        return
     made = content(asked["node_rpc_password_file"])
     if made:
-        return f"{asked['node_rpc_user']}:{made}"
-    if not asked["node_enabled"]:
-        return None
-    return next(filter(None, map(content, running_cookies())), None)
+        yield f"{asked['node_rpc_user']}:{made}"
+    if asked["node_enabled"]:
+        cookies = [*configured_cookies(asked["node_conf"]), *running_cookies()]
+        yield from filter(None, map(content, cookies))
 
 
 def content(file: str | Path) -> str | None:
@@ -95,6 +97,18 @@ def content(file: str | Path) -> str | None:
         return Path(file).read_text(encoding="utf-8").strip()
     except OSError:
         return None
+
+
+def configured_cookies(conf: str) -> Iterator[Path]:
+    """Yield the cookie files that lie in the data directories of a bitcoin.conf."""
+    for named in re.findall(r"^[ \t]*(?:\w+\.)?datadir[ \t]*=[ \t]*(/[^#\r\n]*)", content(conf) or "", re.MULTILINE):
+        yield from cookies_below(Path(named.strip()))
+
+
+def cookies_below(directory: Path) -> Iterator[Path]:
+    """Yield the cookie files in a data directory, of every network."""
+    yield from directory.glob(".cookie")
+    yield from directory.glob("*/.cookie")
 
 
 def running_cookies() -> Iterator[Path]:
@@ -106,16 +120,16 @@ def running_cookies() -> Iterator[Path]:
                 named = [word.split("=", 1)[1] for word in words if re.match(r"--?datadir=", word)]
                 home = Path(f"~{process.owner()}").expanduser()
                 directory = Path(named[0]) if named else home / ".bitcoin"
-                yield from [*directory.glob(".cookie"), *directory.glob("*/.cookie")]
+                yield from list(cookies_below(directory))
 
 
 def check_bitcoind(findings: Findings, asked: dict[str, Any]) -> None:
     """The node answers us, is on the network that was asked for, and has caught up."""
-    url, credentials = asked["rpc_url"], credentials_of(asked)
+    url = asked["rpc_url"]
     try:
-        chain = rpc(url, credentials or ":", "getblockchaininfo")
-    except RpcError as error:
-        report_refusal(findings, url, error, credentials, asked)
+        chain, credentials = chain_of(url, asked)
+    except RefusedError as error:
+        report_refusal(findings, url, error, asked)
     except (OSError, ValueError) as error:
         findings.problems.append(
             f"bitcoind does not answer at {url} ({reason(error)}); start it, or correct settings_bitcoin_rpc_url"
@@ -123,15 +137,45 @@ def check_bitcoind(findings: Findings, asked: dict[str, Any]) -> None:
     else:
         check_chain(findings, chain, asked["network"])
         check_cookie(findings, asked)
+        if asked["node_enabled"] and not (asked["rpc_user"] or asked["rpc_cookie_file"]):
+            note_unknown_user(findings, url, credentials, asked)
         if asked["zmq"] and not asked["node_enabled"]:
-            check_zmq(findings, url, credentials)
+            check_zmq(findings, url, credentials, asked["zmq"])
 
 
-def report_refusal(
-    findings: Findings, url: str, error: RpcError, credentials: str | None, asked: dict[str, Any]
-) -> None:
+class RefusedError(RpcError):
+    """Nothing that was tried let us in; `tried` says whether anything was there to try."""
+
+    def __init__(self, error: RpcError, *, tried: bool) -> None:
+        super().__init__(error.status, str(error))
+        self.tried = tried
+
+
+def chain_of(url: str, asked: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return what bitcoind says of its chain, and the first credentials that it says it to."""
+    refusal: RpcError | None = None
+    tried = list(dict.fromkeys(credentials_of(asked)))
+    for credentials in tried or [":"]:
+        try:
+            return rpc(url, credentials, "getblockchaininfo"), credentials
+        except RpcError as error:
+            if error.status not in {UNAUTHORISED, FORBIDDEN}:
+                raise RefusedError(error, tried=bool(tried)) from None
+            # The first is the one that the appliance would use.
+            refusal = refusal or error
+    assert refusal is not None  # noqa: S101 - the loop ran once at least
+    raise RefusedError(refusal, tried=bool(tried))
+
+
+def note_unknown_user(findings: Findings, url: str, credentials: str, asked: dict[str, Any]) -> None:
+    """Say that only a cookie let us in, if so."""
+    if not credentials.startswith(asked["node_rpc_user"] + ":"):
+        findings.notes.append(f"bitcoind at {url} does not know our user yet; the node role sees to it")
+
+
+def report_refusal(findings: Findings, url: str, error: RefusedError, asked: dict[str, Any]) -> None:
     """Say why a bitcoind that answers does not let us in."""
-    if error.status == UNAUTHORISED and credentials is None:
+    if error.status == UNAUTHORISED and not error.tried:
         if asked["rpc_cookie_file"]:
             findings.problems.append(
                 "{} cannot be read; set settings_bitcoin_rpc_cookie_file to the cookie of the running bitcoind".format(
@@ -186,9 +230,11 @@ def check_cookie(findings: Findings, asked: dict[str, Any]) -> None:
         group = group_of(status.st_gid)
         if status.st_mode & bit or (status.st_mode & bit << 3 and group in asked["groups"]):
             continue
-        remedy = (
-            f'set host_groups: ["{group}"]' if status.st_mode & bit << 3 else "set rpccookieperms=group in bitcoin.conf"
-        )
+        if status.st_mode & bit << 3:
+            remedy = f'set host_groups: ["{group}"]'
+        else:
+            # bitcoind's own option is for the file alone.
+            remedy = "set rpccookieperms=group in bitcoin.conf" if path == file else f"chmod g+x {path}"
         findings.problems.append(
             f"the service's user may not read {file}, because of the mode of {path}; {remedy}, or use an RPC user"
         )
@@ -203,22 +249,29 @@ def group_of(gid: int) -> str:
         return str(gid)
 
 
-def check_zmq(findings: Findings, url: str, credentials: str | None) -> None:
-    """The node publishes what `auto` would look for."""
+def check_zmq(findings: Findings, url: str, credentials: str, wanted: dict[str, str]) -> None:
+    """The node publishes what `auto` would look for: the topics `wanted`, each with an address that would do."""
     try:
-        published = {each["type"] for each in rpc(url, credentials or ":", "getzmqnotifications")}
+        published = {each["type"] for each in rpc(url, credentials, "getzmqnotifications")}
+    except (OSError, ValueError) as error:
+        findings.problems.append(
+            f"bitcoind at {url} stopped answering while it was asked what it publishes over ZMQ ({reason(error)}); "
+            "deploy again when it answers"
+        )
+        return
     except RpcError as error:
         findings.problems.append(
             f"bitcoind does not say what it publishes over ZMQ ({error}); allow getzmqnotifications in rpcwhitelist, "
             "or set settings_zmq_rawtx_url and settings_zmq_sequence_url"
         )
         return
-    missing = [name for name in ("pubrawtx", "pubsequence") if name not in published]
+    missing = [topic for topic in wanted if topic not in published]
     if missing:
+        lines = " and ".join(f"zmq{topic}={wanted[topic]}" for topic in missing)
+        settings = " and ".join(f"settings_zmq_{topic[len('pub') :]}_url" for topic in missing)
         findings.problems.append(
             f"bitcoind publishes no {' and no '.join(missing)} over ZMQ; set node_enabled: true to have it added, add "
-            f"zmq{missing[0]}=tcp://127.0.0.1:28332 to bitcoin.conf yourself, or set settings_zmq_rawtx_url and "
-            "settings_zmq_sequence_url to off"
+            f"{lines} to bitcoin.conf yourself, or set {settings} to off"
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import platform
 import pwd
 import re
@@ -44,8 +45,11 @@ def main(text: str) -> None:
     asked = json.loads(text)
     findings = Findings()
     check_system(findings, os_release(), sys.version_info[:2])
-    check_disk(findings, asked["disk_paths"], asked["disk_min_mb"])
-    check_ports(findings, asked["ports"], asked["prefix"], asked["user"])
+    # On another system the rest might not even run, and what was found would be lost with it.
+    if not findings.problems:
+        check_disk(findings, asked["disk_paths"], asked["disk_min_mb"])
+        check_ports(findings, asked["ports"], asked["prefix"], asked["user"])
+        check_files(findings, asked["files"])
     findings.print_as_json()
 
 
@@ -100,8 +104,9 @@ def check_ports(findings: Findings, ports: list[dict[str, Any]], prefix: str, us
     listeners = list(listening())
     owners = owners_of({each.inode for each in listeners})
     for wanted in ports:
+        addresses = addresses_of(wanted["host"])
         for each in listeners:
-            if each.port != wanted["port"] or not overlap(each.address, wanted["host"]):
+            if each.port != wanted["port"] or not any(overlap(each.address, address) for address in addresses):
                 continue
             owner = owners.get(each.inode, f"a program of the user {each.user}")
             if each.user != user and not is_ours(owner, each.port, prefix):
@@ -110,6 +115,13 @@ def check_ports(findings: Findings, ports: list[dict[str, Any]], prefix: str, us
                     "free port"
                 )
                 break
+
+
+def check_files(findings: Findings, files: dict[str, str]) -> None:
+    """Every file that the variable `name` names is there."""
+    for name, path in files.items():
+        if not Path(path).is_file():
+            findings.problems.append(f"{name} names {path}, which is no file on this host; put it there, or correct it")
 
 
 class Listener(NamedTuple):
@@ -148,6 +160,14 @@ def address_of(text: str) -> str:
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)  # noqa: PLR2004 - IPv4
 
 
+def addresses_of(host: str) -> set[str]:
+    """Return the addresses that a name stands for here; an address stands for itself."""
+    try:
+        return {str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except OSError:
+        return {host}
+
+
 def overlap(one: str, other: str) -> bool:
     """Return whether two sockets on one port get in each other's way."""
     everywhere = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
@@ -161,7 +181,7 @@ def owners_of(inodes: set[str]) -> dict[str, str]:
         with contextlib.suppress(OSError):
             for descriptor in (process / "fd").iterdir():
                 with contextlib.suppress(OSError):
-                    found = re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink()))
+                    found = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(descriptor))  # noqa: PTH115 - Path's is of 3.9
                     if found and found.group(1) in inodes:
                         owners[found.group(1)] = unit_or_program(process)
     return owners

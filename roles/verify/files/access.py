@@ -7,10 +7,12 @@ therefore uses the standard library only.
 from __future__ import annotations
 
 import base64
+import glob
 import hashlib
 import http.client
 import json
 import pwd
+import re
 import secrets
 import ssl
 import stat
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 REQUEST_SECONDS = 10
 WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+# What the page for signing in says whatever the state of the appliance, and nobody else's does.
+OUR_PAGE = b"utxoracle appliance</title>"
 Check = dict[str, Any]
 
 
@@ -55,12 +59,21 @@ def verdict(name: str, *problems: str) -> Check:
 
 def every_check(asked: dict[str, Any]) -> list[Check]:
     """Return all checks."""
+    others = [Path(name) for name in asked["other_secrets"]]
     return [
-        verdict("settings_file", private(Path(asked["env_file"]), "root")),
-        secrets_made(Path(asked["secrets_dir"]), [Path(name) for name in asked["other_secrets"]]),
-        state_directory(Path(asked["state_dir"]), asked["user"]),
+        guarded("settings_file", lambda: verdict("settings_file", private(Path(asked["env_file"]), "root"))),
+        guarded("secrets", partial(secrets_made, Path(asked["secrets_dir"]), others)),
+        guarded("state_directory", partial(state_directory, asked)),
         *([proxy_page(asked), proxy_websocket(asked)] if asked["proxy_enabled"] else []),
     ]
+
+
+def guarded(name: str, look: Callable[[], Check]) -> Check:
+    """Return what `look` finds; that it could not look is a failure of this check, and of no other."""
+    try:
+        return look()
+    except (OSError, subprocess.SubprocessError) as error:
+        return verdict(name, f"cannot be looked at ({error}); run verify again, or see `journalctl -k`")
 
 
 def secrets_made(directory: Path, others: list[Path]) -> Check:
@@ -73,18 +86,33 @@ def secrets_made(directory: Path, others: list[Path]) -> Check:
     return verdict("secrets", is_open, *(private(file, "root") for file in files))
 
 
-def state_directory(directory: Path, user: str) -> Check:
-    """The database belongs to the service, and no stranger reaches it."""
-    uid = pwd.getpwnam(user).pw_uid
-    problems = []
-    for file in sorted(directory.glob("*.db*")):
-        if file.stat().st_uid != uid:
-            problems.append(
-                f"{file} belongs to {file.stat().st_uid}, which locks the services out; `chown {user} {file}`"
-            )
-        if readable_by_stranger(file):
-            problems.append(f"the user nobody could read {file}; `chmod 750 {directory}`")
-    return verdict("state_directory", *problems)
+def state_directory(asked: dict[str, Any]) -> Check:
+    """The database is where the settings say, belongs to the service, and no stranger reaches it."""
+    directory, user = Path(asked["state_dir"]), asked["user"]
+    try:
+        uid = pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return verdict("state_directory", f"there is no user {user}; deploy again")
+    if not directory.is_dir():
+        return verdict("state_directory", f"{directory} is missing; deploy again")
+    # Of PostgreSQL there is no file.
+    database = Path(asked["database_file"]) if asked["database_file"] else None
+    is_gone = f"{database} is missing; put a copy back, or deploy again" if database and not database.exists() else ""
+    files = {*directory.glob("*.db*"), *(database.parent.glob(f"{glob.escape(database.name)}*") if database else ())}
+    return verdict("state_directory", is_gone, *(reserved(file, user, uid) for file in sorted(files)))
+
+
+def reserved(file: Path, user: str, uid: int) -> str:
+    """Return what is wrong with a file of the database; nothing when it is only for the service, or gone by now."""
+    try:
+        owner = file.stat().st_uid
+    except FileNotFoundError:
+        return ""
+    belongs = f"{file} belongs to {owner}, which locks the services out; `chown {user} {file}`" if owner != uid else ""
+    is_open = ""
+    if readable_by_stranger(file):
+        is_open = f"the user nobody could read {file}; `chmod 700 {file.parent}`, or `chmod 600 {file}`"
+    return " and ".join(filter(None, (belongs, is_open)))
 
 
 def private(file: Path, owner: str) -> str:
@@ -116,7 +144,8 @@ def readable_by_stranger(file: Path) -> bool:
         capture_output=True,
         check=False,
     )
-    if done.returncode != 0 and b"Permission denied" not in done.stderr:
+    # What SQLite keeps beside its file comes and goes.
+    if done.returncode != 0 and not re.search(rb"Permission denied|No such file", done.stderr):
         raise OSError(f"the user nobody could not even try to read {file}: {done.stderr.decode(errors='replace')}")
     return done.returncode == 0
 
@@ -126,13 +155,15 @@ def proxy_page(asked: dict[str, Any]) -> Check:
     where = f"port {asked['proxy_port']}"
     try:
         connection = connect(asked)
-        connection.request("GET", "/")
+        connection.request("GET", "/login")
         answer = connection.getresponse()
-        answer.read()
+        page = answer.read()
     except (OSError, http.client.HTTPException) as error:
         return verdict("proxy", f"{where} serves no page ({error}); see `systemctl status nginx`")
-    sound = answer.status in {200, 302, 303, 307}
-    return verdict("proxy", "" if sound else f"{where} answers with {answer.status}; see nginx's error log")
+    if answer.status != http.client.OK:
+        return verdict("proxy", f"{where} answers with {answer.status}; see nginx's error log")
+    is_ours = OUR_PAGE in page
+    return verdict("proxy", "" if is_ours else f"{where} shows a page that is not ours; see `nginx -T` and who listens")
 
 
 def proxy_websocket(asked: dict[str, Any]) -> Check:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,16 +23,27 @@ if TYPE_CHECKING:
 
 # How far both clocks may be apart.
 CLOCK_SECONDS = 1
+# How a job ends that an upstream has failed, and longer than the job may take.
+LET_DOWN = "2"
+START_SECONDS = 600
+# What a unit of ours may add to the sandbox, by the settings; tests/deploy/test_templates.py has their reasons.
+EXCEPTIONS = ("ProtectHome=read-only", "IPAddressAllow=")
 SYSTEMD = Path("/etc/systemd/system")
 Check = dict[str, Any]
 
 
 def main(text: str) -> None:
-    """Print {"failures", "count"} for `text`, the JSON of what to check."""
+    """Print {"failures", "remarks", "count", "started"} for `text`, the JSON of what to check."""
     asked = json.loads(text)
+    # An upstream's fault of the last slot may be over, and nobody wants to wait for the next one.
+    started = [unit for unit in asked["jobs"] if asked["may_start"] and was_let_down(unit)]
+    for unit in started:
+        start(unit)
     checks = patiently(partial(every_check, asked), asked["patience_seconds"])
     failures = [f"verify: {check['name']}: {check['message']}" for check in checks if not check["ok"]]
-    sys.stdout.write(json.dumps({"failures": failures, "count": len(checks)}))
+    remarks = [f"{check['name']}: {check['remark']}" for check in checks if check["remark"]]
+    told = {"failures": failures, "remarks": remarks, "count": len(checks), "started": bool(started)}
+    sys.stdout.write(json.dumps(told))
 
 
 def patiently(look: Callable[[], list[Check]], patience_seconds: float) -> list[Check]:
@@ -44,31 +56,46 @@ def patiently(look: Callable[[], list[Check]], patience_seconds: float) -> list[
         time.sleep(1)
 
 
-def verdict(name: str, *problems: str) -> Check:
+def verdict(name: str, *problems: str, remark: str = "") -> Check:
     """Return a check that failed if there is any problem to name, each saying what is wrong and what to do."""
     message = " and ".join(filter(None, problems))
-    return {"name": name, "ok": not message, "message": message}
+    return {"name": name, "ok": not message, "message": message, "remark": remark}
 
 
 def every_check(asked: dict[str, Any]) -> list[Check]:
     """Return all checks, made side by side, since each waits for systemd."""
     home, services, jobs, timers = Path(asked["home"]), asked["services"], asked["jobs"], asked["timers"]
-    makers: list[Callable[[], Check]] = [
-        *(partial(service, unit, home) for unit in services),
-        *(partial(job, unit) for unit in jobs),
-        *(partial(timer, unit) for unit in timers),
-        *(partial(sandbox, unit, asked["sandbox_lines"], asked["exposure_max"]) for unit in [*services, *jobs]),
-        partial(unit_files, [*services, *jobs, *timers]),
-        partial(release, home),
+    makers: list[tuple[str, Callable[[], Check]]] = [
+        *((f"unit {unit}", partial(service, unit, home)) for unit in services),
+        *((f"unit {unit}", partial(job, unit)) for unit in jobs),
+        *((f"timer {unit}", partial(timer, unit)) for unit in timers),
+        *(
+            (f"sandbox {unit}", partial(sandbox, unit, asked["sandbox_lines"], asked["exposure_max"]))
+            for unit in [*services, *jobs]
+        ),
+        ("unit files", partial(unit_files, [*services, *jobs, *timers])),
+        ("release", partial(release, home)),
     ]
     with ThreadPoolExecutor(max_workers=8) as pool:
-        return [made.result() for made in [pool.submit(maker) for maker in makers]]
+        return [made.result() for made in [pool.submit(guarded, name, look) for name, look in makers]]
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
+def guarded(name: str, look: Callable[[], Check]) -> Check:
+    """Return what `look` finds; that it could not look is a failure of this check, and of no other."""
+    try:
+        return look()
+    except subprocess.TimeoutExpired as error:
+        return verdict(name, f"`{' '.join(error.cmd)}` took over {error.timeout:.0f} s; see `systemctl status`")
+    except OSError as error:
+        return verdict(name, f"cannot be looked at ({error}); run verify again, or see `journalctl -k`")
+
+
+def run(*command: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
     """Return the finished process of `command`."""
     environ = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": ""}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environ, check=False)  # noqa: S603
+    return subprocess.run(  # noqa: S603 - systemd's own commands
+        command, capture_output=True, text=True, timeout=seconds, env=environ, check=False
+    )
 
 
 def properties(unit: str, *names: str) -> dict[str, str]:
@@ -114,19 +141,33 @@ def is_older(started_microseconds: str, link: Path) -> bool:
     return started < link.lstat().st_mtime - CLOCK_SECONDS
 
 
+def was_let_down(unit: str) -> bool:
+    """Return whether the last run of a job, by its own exit code, could not do what others must help with."""
+    found = properties(unit, "Result", "ExecMainStatus")
+    return (found.get("Result"), found.get("ExecMainStatus")) == ("exit-code", LET_DOWN)
+
+
+def start(unit: str) -> None:
+    """Run a job to its end; what became of it is a check's to say."""
+    # One that takes too long is stopped by its own unit first.
+    with suppress(subprocess.TimeoutExpired):
+        run("systemctl", "start", unit, seconds=START_SECONDS)
+
+
 def job(unit: str) -> Check:
-    """A job's last run went well."""
+    """A job's last run went well, or was let down by an upstream, which is a remark."""
     found = properties(unit, "LoadState", "Result", "ExecMainStatus", "NeedDaemonReload")
     if found.get("LoadState") != "loaded":
         return verdict(f"unit {unit}", f"is {found.get('LoadState')}; deploy again")
-    problems = []
-    if found["Result"] != "success":
-        problems.append(
-            f"ended its last run with {found['Result']} ({found['ExecMainStatus']}); see `journalctl -u {unit}`"
-        )
+    problems, remark = [], ""
+    result, status = found["Result"], found["ExecMainStatus"]
+    if (result, status) == ("exit-code", LET_DOWN):
+        remark = f"ended its last run with {status}, as it does when an upstream fails it; see `journalctl -u {unit}`"
+    elif result != "success":
+        problems.append(f"ended its last run with {result} ({status}); see `journalctl -u {unit}`")
     if found["NeedDaemonReload"] == "yes":
         problems.append("was changed on disk since systemd read it; `systemctl daemon-reload`")
-    return verdict(f"unit {unit}", *problems)
+    return verdict(f"unit {unit}", *problems, remark=remark)
 
 
 def timer(unit: str) -> Check:
@@ -163,9 +204,14 @@ def sandbox(unit: str, expected: list[str], exposure_max: float) -> Check:
     name, file = f"sandbox {unit}", SYSTEMD / unit
     if not file.exists():
         return verdict(name, f"{file} is missing; deploy again")
-    lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    lines = lines_of(file)
     missing = [line for line in expected if line not in lines]
     problems = [f"{file} lacks {', '.join(missing)}; deploy again"] if missing else []
+    drop_ins = [Path(name) for name in properties(unit, "DropInPaths").get("DropInPaths", "").split()]
+    for each in [file, *drop_ins]:
+        if weaker := weakening(each, expected, EXCEPTIONS if each == file else ()):
+            remedy = "deploy again" if each == file else f"remove {each} and `systemctl daemon-reload`"
+            problems.append(f"{each} sets {', '.join(weaker)}; {remedy}")
     analysed = run("systemd-analyze", "security", "--no-pager", unit)
     score = re.search(r"Overall exposure level for \S+: ([\d.]+)", analysed.stdout)
     if score is None:
@@ -174,6 +220,18 @@ def sandbox(unit: str, expected: list[str], exposure_max: float) -> Check:
         where = properties(unit, "DropInPaths").get("DropInPaths") or str(file)
         problems.append(f"its exposure is {score.group(1)}, above {exposure_max}; look at {where}, or deploy again")
     return verdict(name, *problems)
+
+
+def lines_of(file: Path) -> list[str]:
+    """Return the lines of a unit's file, without blanks at their ends."""
+    return [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def weakening(file: Path, expected: list[str], exceptions: tuple[str, ...]) -> list[str]:
+    """Return the lines of `file` that change what the sandbox sets, since a score hardly shows the loss of one."""
+    keys = {line.partition("=")[0] for line in expected}
+    set_here = [line for line in lines_of(file) if re.split(r"\s*=", line)[0] in keys]
+    return [line for line in set_here if line not in expected and not line.startswith(exceptions)]
 
 
 def unit_files(units: list[str]) -> Check:
