@@ -22,7 +22,7 @@ down: ## Remove that node, its images and its files
 shell: ## Open a shell on that node, as root
 	@python3 tests/node/node exec $(NAME) bash
 
-life: ## Give the life on its chain an order: make life ORDER="speed 20", "whale 500", "mine 3", "stop", "price"
+life: ## Give the life on its chain an order: make life ORDER="speed 20", "whale 500", "mine 3", "stop", "start", "price"
 	@python3 tests/node/node life $(NAME) $(ORDER)
 
 logs: ## Follow the journal of the appliance and of the node

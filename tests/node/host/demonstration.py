@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.node.host import images, nodes, packages
@@ -84,6 +84,8 @@ def down(engine: ContainerEngine) -> None:
             made.unlink()
         elif made.name != "test":
             shutil.rmtree(made)
+    with suppress(OSError):
+        MADE.rmdir()
 
 
 @contextmanager
