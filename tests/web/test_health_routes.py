@@ -162,8 +162,9 @@ def test_a_check_that_hangs_is_as_old_as_its_timeout(sqlite_database: Database) 
         return "late"
 
     pace = Pace(every_seconds=0.02, timeout_seconds=0.5, first_seconds=0.7)
+    # Before the check can have begun.
+    began = time.monotonic()
     with serving(sqlite_database, pace, electrs=hang) as web:
-        began = time.monotonic()
         try:
             until(lambda: web.monitor.report().checks["electrs"].age_seconds > 0, "the timeout")
             result = web.monitor.report().checks["electrs"]
