@@ -26,17 +26,11 @@ from app.web.problems import Problem
 from app.web.stream import PATHS
 from app.web.stream_limits import StreamLimits
 from tests.fakes.stream_client import StreamClient, connected
-from tests.fakes.stream_service import CHECKOUT, StreamService, running
+from tests.fakes.stream_service import CHECKOUT, HANDSHAKE, StreamService, running
 
 CLIENT_TYPES = get_args(stream_messages.ClientMessage)
 SERVER_TYPES = get_args(stream_messages.ServerMessage)
 REFERENCES = "#/components/schemas/{name}"
-HANDSHAKE = {
-    "Upgrade": "websocket",
-    "Connection": "Upgrade",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-}
 
 
 @pytest.fixture(scope="module")

@@ -58,6 +58,15 @@ def price_payload(figure: float) -> dict[str, Any]:
     }
 
 
+# Headers of a sound opening handshake.
+HANDSHAKE = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
 @dataclass
 class StreamService:
     """One appliance's directory, with a database at head, and the stream that runs on it."""

@@ -15,18 +15,11 @@ from app.adapters.own_stream import OwnStream
 from app.services.acceptance_checks import UnansweredError
 from app.web.stream_limits import Arrivals
 from tests.fakes.stream_client import StreamClient, connected
-from tests.fakes.stream_service import StreamService, running, until
+from tests.fakes.stream_service import HANDSHAKE, StreamService, running, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-HANDSHAKE = {
-    "Upgrade": "websocket",
-    "Connection": "Upgrade",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-}
 
 
 @pytest.fixture(scope="module")
