@@ -19,7 +19,8 @@ from app.adapters.run_lock import RunLockError, only_run
 from app.adapters.time_limit import TimeLimitError, within
 from app.config import load as configuration
 from app.services.block_source import NodeUnreachableError
-from app.services.comparison import Limits, PriceRun
+from app.services.comparison import PriceRun
+from app.services.judgement import Limits
 from app.services.onchain_price import estimate_recent
 from app.services.storage import StorageError
 

@@ -10,29 +10,19 @@ from app.domain.price.comparison import PriceComparison, slot_of
 from app.domain.price.not_enough_data import NotEnoughDataError
 from app.services.block_source import OnchainPriceError
 from app.services.exchange_rate import RateUnavailableError
+from app.services.judgement import judged
 from app.services.storage import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from app.services.exchange_rate import ExchangeRate, Quote
+    from app.services.judgement import Limits
     from app.services.onchain_price import OnchainPrice
     from app.services.price_history import PriceHistory
 
-# Fewer points near the price have locked onto half or double of it (price-method 11).
-MIN_POINTS_NEAR_PRICE = 500
-
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a figure must satisfy to count as a price."""
-
-    min_price_usd: float
-    max_price_usd: float
-    max_quote_age: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,27 +91,7 @@ class PriceRun:
         except OnchainPriceError as error:
             _log.error("no estimate", extra={"code": error.code, "reason": str(error)})
             return replace(empty, invalid_reason=error.code), str(error)
-        reason = self._objection(price)
-        return replace(
-            empty,
-            utxoracle_price=price.price,
-            block_height=price.last_height,
-            block_hash=price.last_hash,
-            block_count=price.n_blocks,
-            output_count=price.n_outputs,
-            block_source=price.block_source,
-            is_valid=reason is None,
-            invalid_reason=reason,
-        ), None
-
-    def _objection(self, price: OnchainPrice) -> str | None:
-        if price.n_points_near < MIN_POINTS_NEAR_PRICE:
-            return "too_few_points"
-        if price.price < self._limits.min_price_usd:
-            return "below_min_price"
-        if price.price > self._limits.max_price_usd:
-            return "above_max_price"
-        return None
+        return judged(empty, price, self._limits, self._history.newest_valid_before(empty.timestamp)), None
 
     def _fresh_quote(self) -> Quote | None:
         if self._rate is None:

@@ -40,6 +40,9 @@ class PriceHistory(Protocol):
     def newest(self) -> PriceComparison | None:
         """Return the newest row, valid or not."""
 
+    def newest_valid_before(self, moment: datetime) -> PriceComparison | None:
+        """Return the newest valid row with a timestamp below `moment`, of any source; None when there is none."""
+
     def between(self, start: datetime, end: datetime) -> Sequence[PriceComparison]:
         """Return rows with start <= timestamp < end, oldest first."""
 

@@ -93,7 +93,7 @@ FAULTS = [
     _fault(
         "a downgraded schema",
         _sql("UPDATE alembic_version SET version_num = '20200101_older'"),
-        _sql("UPDATE alembic_version SET version_num = '20261124_first_tables'"),
+        _sql("UPDATE alembic_version SET version_num = '20261124_price_confidence'"),
         "schema",
         also=("health",),
     ),

@@ -15,8 +15,9 @@ from app.adapters.database.events import DatabaseEventLog
 from app.adapters.database.prices import DatabasePriceHistory
 from app.domain.price.not_enough_data import NotEnoughDataError
 from app.services.block_source import NodeUnreachableError
-from app.services.comparison import Limits, PriceRun, Run
+from app.services.comparison import PriceRun, Run
 from app.services.exchange_rate import HIGHEST_USD, LOWEST_USD, Quote, RateUnavailableError
+from app.services.judgement import Limits
 from app.services.onchain_price import OnchainPrice
 from app.services.storage import StorageError
 

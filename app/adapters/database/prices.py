@@ -57,6 +57,18 @@ class DatabasePriceHistory:
             row = connection.execute(statement).first()
         return None if row is None else _comparison(row)
 
+    def newest_valid_before(self, moment: datetime) -> PriceComparison | None:
+        """Return the newest valid row with a timestamp below `moment`, of any source."""
+        statement = (
+            select(*_COLUMNS)
+            .where(PriceRow.timestamp < moment, PriceRow.is_valid)
+            .order_by(PriceRow.timestamp.desc(), PriceRow.source.desc())
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(statement).first()
+        return None if row is None else _comparison(row)
+
     def between(self, start: datetime, end: datetime) -> Sequence[PriceComparison]:
         """Return rows with start <= timestamp < end, oldest first."""
         with self._database.reading() as connection:
@@ -120,6 +132,8 @@ def _payload(comparison: PriceComparison) -> dict[str, Any]:
         "exchange_price": comparison.exchange_price,
         "difference": comparison.difference,
         "difference_percent": comparison.difference_percent,
+        "band_low": comparison.band_low,
+        "band_high": comparison.band_high,
         "confidence": comparison.confidence,
         "block_height": comparison.block_height,
         "is_valid": comparison.is_valid,
@@ -139,10 +153,14 @@ def _rows(columns: Sequence[ColumnElement[Any]], start: datetime, end: datetime)
     return select(*columns).where(*_within(start, end)).order_by(PriceRow.timestamp, PriceRow.source)
 
 
+_AVERAGED = (
+    *("utxoracle_price", "band_low", "band_high", "confidence", "window_price"),
+    *("exchange_price", "difference", "difference_percent"),
+)
 _MEANS: Mapping[str, ColumnElement[Any]] = {
     **{
         name: func.avg(getattr(PriceRow, name))
-        for name in ("utxoracle_price", "exchange_price", "difference", "difference_percent", "confidence")
+        for name in _AVERAGED
     },
     "block_height": func.max(PriceRow.block_height),
     "source": func.max(PriceRow.source),

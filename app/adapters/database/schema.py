@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 # The newest of migrations/versions.
-EXPECTED_REVISION = "20261124_first_tables"
+EXPECTED_REVISION = "20261124_price_confidence"
 
 
 def schema_status(connection: Connection) -> SchemaStatus:
