@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
 import json
 import lzma
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests.chains import Config, build
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FIXTURES = CHECKOUT / "tests" / "fixtures" / "price"
@@ -36,9 +35,9 @@ def beside(path: str) -> Path:
 
 @functools.cache
 def chain(name: str) -> dict[int, bytes]:
-    """Return the blocks of a case by height; only one chain is committed, the others are made anew."""
+    """Return the blocks of a case by height; the chain that is committed, or one made anew."""
     case = CASES[name]
-    raw_blocks = _committed() if name == COMMITTED else _generated(case["config"])
+    raw_blocks = _committed() if name == COMMITTED else [block.raw for block in build(Config(**case["config"])).blocks]
     assert hashlib.sha256(b"".join(raw_blocks)).hexdigest() == case["blocks_sha256"]
     return dict(enumerate(raw_blocks, start=case["first_height"]))
 
@@ -56,20 +55,3 @@ def _committed() -> list[bytes]:
         blocks.append(content[at + 8 : at + 8 + size])
         at += 8 + size
     return blocks
-
-
-def _generated(config: dict[str, Any]) -> list[bytes]:
-    generator = _generator(beside("tools/synthetic_chain.py"))
-    return [block.raw for block in generator.build(generator.Config(**config)).blocks]
-
-
-@functools.cache
-def _generator(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("synthetic_chain", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up by name.
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
