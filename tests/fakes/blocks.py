@@ -58,6 +58,10 @@ class Tx:
     def txid_le(self) -> bytes:
         return double_sha256(self.stripped)
 
+    @property
+    def wtxid_le(self) -> bytes:
+        return double_sha256(self.raw)
+
     def _body(self) -> bytes:
         inputs = b"".join(
             each.txid_le + struct.pack("<I", each.index) + compact(len(each.script)) + each.script + b"\xff" * 4
@@ -87,6 +91,27 @@ def block(transactions: Sequence[Tx], *, previous_le: bytes = ZERO, time: int = 
     return header + compact(len(transactions)) + b"".join(each.raw for each in transactions)
 
 
+def witness_commitment(transactions: Sequence[Tx], reserved: bytes = ZERO) -> bytes:
+    """Return the script by which a coinbase commits to the witnesses of the transactions that follow it."""
+    root = merkle_root([ZERO, *(each.wtxid_le for each in transactions)])
+    return b"\x6a\x24\xaa\x21\xa9\xed" + double_sha256(root + reserved)
+
+
+def segwit_coinbase(transactions: Sequence[Tx], height: int = 0, reserved: bytes = ZERO) -> Tx:
+    """Return a coinbase that commits to the witnesses of `transactions`."""
+    return Tx(
+        inputs=(Input(ZERO, 0xFFFFFFFF, struct.pack("<I", height), (reserved,)),),
+        outputs=((5_000_000_000, b"\x51"), (0, witness_commitment(transactions, reserved))),
+    )
+
+
+def segwit_block(
+    transactions: Sequence[Tx], *, previous_le: bytes = ZERO, time: int = 1_718_445_600, height: int = 0
+) -> bytes:
+    """Return the serialised block of a coinbase and `transactions`, to whose witnesses it commits."""
+    return block((segwit_coinbase(transactions, height), *transactions), previous_le=previous_le, time=time)
+
+
 @dataclass
 class Chain:
     """Raw blocks by height, each upon the one below."""
@@ -97,9 +122,10 @@ class Chain:
         """Add a block; another `tag` makes another block of the same content."""
         height = len(self.blocks)
         previous_le = double_sha256(self.blocks[height - 1][:80]) if height else ZERO
-        self.blocks[height] = block(
-            (coinbase(height + 1_000_000 * tag), *transactions), previous_le=previous_le, time=time
-        )
+        has_witness = any(each.witness for transaction in transactions for each in transaction.inputs)
+        unique = height + 1_000_000 * tag
+        first = segwit_coinbase(transactions, unique) if has_witness else coinbase(unique)
+        self.blocks[height] = block((first, *transactions), previous_le=previous_le, time=time)
 
     def branch(self, height: int) -> Chain:
         """Return a chain that shares the blocks below `height`."""

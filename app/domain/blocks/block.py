@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from app.domain.blocks.header import HEADER_BYTES, Header, double_sha256, read_header
+from app.domain.blocks.header import HEADER_BYTES, Header, read_header
 from app.domain.blocks.malformed import MalformedBlockError
+from app.domain.blocks.merkle import merkle_root
 from app.domain.blocks.transaction import INPUT_MIN_BYTES, OUTPUT_MIN_BYTES, Transaction, read_count, read_transaction
+from app.domain.blocks.witness import check_witnesses
 
 # No block weighs more than 4,000,000 units, and a byte weighs at least one.
 MAX_BLOCK_BYTES = 4_000_000
@@ -17,18 +19,25 @@ _TRANSACTION_MIN_BYTES = 4 + 1 + INPUT_MIN_BYTES + 1 + OUTPUT_MIN_BYTES + 4
 
 
 class Block(NamedTuple):
-    """A block whose transactions are those that its header commits to."""
+    """A block whose transactions and witnesses are those that its header commits to.
+
+    Attributes:
+        header: Its header.
+        transactions: In the order of the block; the first is the coinbase.
+        raw: The bytes in which their outputs are read.
+    """
 
     header: Header
     transactions: list[Transaction]
+    raw: bytes
 
 
 def read_block(raw: bytes) -> Block:
     """Read `raw`, a block as `getblock <hash> 0` and REST's `.bin` give it.
 
     Raises:
-        MalformedBlockError: It is cut off, has bytes left over, or does not fit its merkle root. Nothing else is
-            raised, whatever the bytes.
+        MalformedBlockError: It is cut off, has bytes left over, or does not fit its merkle root or its witness
+            commitment. Nothing else is raised, whatever the bytes.
     """
     if len(raw) > MAX_BLOCK_BYTES:
         raise MalformedBlockError(f"a block has at most {MAX_BLOCK_BYTES} bytes, here are {len(raw)}")
@@ -39,28 +48,12 @@ def read_block(raw: bytes) -> Block:
         raise MalformedBlockError(f"the block is cut off after {len(raw)} bytes") from None
     if end != len(raw):
         raise MalformedBlockError(f"the block should have {end} bytes and has {len(raw)}")
-    if COINBASE_OUTPOINT not in transactions[0].outpoints:
+    if transactions[0].outpoints != [COINBASE_OUTPOINT]:
         raise MalformedBlockError("the first transaction is not a coinbase")
     if merkle_root([transaction.txid_le for transaction in transactions]) != header.merkle_root_le:
         raise MalformedBlockError(f"the transactions are not those that header {header.hash} commits to")
-    return Block(header, transactions)
-
-
-def merkle_root(hashes: list[bytes]) -> bytes:
-    """Return the root over `hashes`, at least one; all in the order in which they are hashed.
-
-    Raises:
-        MalformedBlockError: Two neighbours are equal: a list with repetitions can have the root of one without.
-    """
-    level = hashes
-    while len(level) > 1:
-        pairs = list(zip(level[::2], level[1::2], strict=False))
-        if any(left == right for left, right in pairs):
-            raise MalformedBlockError("transactions are repeated")
-        if len(level) % 2:
-            pairs.append((level[-1], level[-1]))
-        level = [double_sha256(left + right) for left, right in pairs]
-    return level[0]
+    check_witnesses(raw, transactions)
+    return Block(header, transactions, raw)
 
 
 def _read_transactions(raw: bytes) -> tuple[list[Transaction], int]:

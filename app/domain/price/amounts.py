@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from app.domain.price.outputs import ABOVE_SAT, BELOW_SAT
+
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+
+    from app.domain.price.extract import BlockExtract
+
+_SAT_PER_BTC = 1e8
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +30,22 @@ class WindowAmounts:
 
     amounts_btc: NDArray[np.float64]
     per_block: NDArray[np.int64]
+
+
+def window_amounts(window: Sequence[BlockExtract]) -> WindowAmounts:
+    """Return the amounts of the payments that spend nothing made in the window.
+
+    Args:
+        window: Extracts of all its blocks, at least one, lowest first; parents searched for from the first on.
+    """
+    first_height = window[0].height
+    used = [_used_values_sat(each, first_height) for each in window]
+    per_block = np.array([len(values_sat) for values_sat in used], dtype=np.int64)
+    return WindowAmounts(np.concatenate(used) / _SAT_PER_BTC, per_block)
+
+
+def _used_values_sat(extract: BlockExtract, first_height: int) -> NDArray[np.uint64]:
+    if extract.searched_from > first_height:
+        raise ValueError(f"block {extract.height} was not searched down to {first_height}")
+    values_sat = extract.values_sat[extract.parents < first_height].ravel()
+    return values_sat[(values_sat > ABOVE_SAT) & (values_sat < BELOW_SAT)]

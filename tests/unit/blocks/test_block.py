@@ -8,27 +8,44 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.blocks.block import MAX_BLOCK_BYTES, merkle_root, read_block
+from app.domain.blocks.block import MAX_BLOCK_BYTES, read_block
 from app.domain.blocks.header import read_header
 from app.domain.blocks.malformed import MalformedBlockError
-from tests.fakes.blocks import Input, Tx, block, coinbase, compact
+from app.domain.blocks.merkle import merkle_root
+from app.domain.blocks.transaction import read_output
+from tests.fakes.blocks import Input, Tx, block, coinbase, compact, segwit_block
 from tests.fakes.published import beside
 
 REAL = {
-    # height: (hash, transactions, txid of the last)
+    # height: (hash, merkle root, transactions, txid of the last)
     "000001": (
         "00000000839a8e6886ab5951d76f411475428afc90947ee320161bbf18eb6048",
+        "0e3e2357e806b6cdb1f70b54c3a3a17b6714ee1f0e68bebb44a74b1efd512098",
         1,
         "0e3e2357e806b6cdb1f70b54c3a3a17b6714ee1f0e68bebb44a74b1efd512098",
     ),
-    "300025": ("0000000000000000821c4e0acc40f88bedbce3b73ba2358b5ade58a9022cc78c", 461, None),
-    "437303": ("000000000000000002d249a3d89f63ef3fee203adcca7c24008c13fd854513f2", 1652, None),
-    "702861": ("000000000000000000000c835b2adcaedc20fdf6ee440009c249452c726dafae", 2500, None),
+    "300025": (
+        "0000000000000000821c4e0acc40f88bedbce3b73ba2358b5ade58a9022cc78c",
+        "af193f375fc1aeede6d781c0a563c1a66b4f69723d558438ba80f45ad3c1be28",
+        461,
+        None,
+    ),
+    "437303": (
+        "000000000000000002d249a3d89f63ef3fee203adcca7c24008c13fd854513f2",
+        "7993435d51db207680f2e6c522a4e351aa31bd0571ff9c39766d844877713979",
+        1652,
+        None,
+    ),
+    "702861": (
+        "000000000000000000000c835b2adcaedc20fdf6ee440009c249452c726dafae",
+        "407d72768cec1a244b7599af79f554055c72d6b2356c890f8c25abf797679022",
+        2500,
+        None,
+    ),
 }
 
-SMALL = block(
+SMALL = segwit_block(
     (
-        coinbase(7),
         Tx(),
         Tx(
             inputs=(Input(index=3, script=b"\x16" + bytes(22), witness=(b"\x30" * 72, b"\x02" * 33)), Input()),
@@ -41,9 +58,10 @@ SMALL = block(
 @pytest.mark.parametrize("height", REAL)
 def test_a_real_block_fits_its_merkle_root(height: str) -> None:
     raw = beside(f"data/blocks/{height}.raw").read_bytes()
-    expected_hash, transactions, last_txid = REAL[height]
+    expected_hash, merkle_root_hex, transactions, last_txid = REAL[height]
     found = read_block(raw)
     assert found.header.hash == expected_hash
+    assert found.header.merkle_root_le[::-1].hex() == merkle_root_hex
     assert len(found.transactions) == transactions
     if last_txid is not None:
         assert found.transactions[-1].txid_le[::-1].hex() == last_txid
@@ -63,15 +81,17 @@ def test_everything_asked_for_is_read() -> None:
         inputs=(Input(spent, 5, b"\x00" * 260, (b"a" * 300, b"", b"b")), Input(b"\x78" * 32)),
         outputs=((2_100_000_000_000_000, b"\x51" * 253), (0, b"")),
     )
-    raw = block((coinbase(), paying), previous_le=b"\xab" + bytes(31), time=1_700_000_000)
+    raw = segwit_block((paying,), previous_le=b"\xab" + bytes(31), time=1_700_000_000)
     found = read_block(raw)
     assert found.header.previous_hash == "00" * 31 + "ab"
     assert found.header.time == 1_700_000_000
     transaction = found.transactions[1]
     assert transaction.txid_le == paying.txid_le
     assert transaction.outpoints == [spent + b"\x05\x00\x00\x00", b"\x78" * 32 + bytes(4)]
-    assert transaction.outputs == [(2_100_000_000_000_000, b"\x51" * 253), (0, b"")]
+    outputs = [read_output(raw, start)[:2] for start in transaction.output_starts]
+    assert outputs == [(2_100_000_000_000_000, b"\x51" * 253), (0, b"")]
     assert transaction.witness_bytes == [301, 0]
+    assert transaction.wtxid_le == paying.wtxid_le
 
 
 def test_a_transaction_without_witness_has_no_witness_bytes() -> None:
@@ -107,8 +127,8 @@ def test_a_block_overwritten_anywhere_is_the_same_or_refused(at: int, patch: byt
         found = read_block(raw)
     except MalformedBlockError:
         return
-    # Only the witness is not committed to by the merkle root.
-    assert [each.txid_le for each in found.transactions] == [each.txid_le for each in read_block(SMALL).transactions]
+    # Only the witness of the coinbase has more than one right form, and only its reserved value counts.
+    assert found.transactions == read_block(SMALL).transactions
 
 
 @pytest.mark.parametrize("announced", [b"\xfd\xff\xff", b"\xfe\xff\xff\xff\xff", b"\xff" * 9])

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from app.domain.blocks.block import read_block
-from app.domain.price.outputs import WindowOutputs
 from tests.chains import Chain, Config, build
 from tests.chains.amounts import window_amounts
 from tests.fakes.published import CASES, beside
+from tests.fakes.window_outputs import WindowOutputs
 
 SMALL: list[dict[str, Any]] = [
     {"seed": 3, "txs": 60, "blocks": 40},

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.blocks.block import read_block
-from app.domain.price.outputs import WindowOutputs
-from tests.fakes.blocks import ZERO, Input, Tx, block, coinbase
+from app.domain.price.amounts import window_amounts
+from tests.fakes.blocks import ZERO, Input, Tx, block, coinbase, segwit_block
+from tests.fakes.extracts import window_extracts
 
 PAY, CHANGE = 123_456, 7_654_321
 TWO = ((PAY, b"\x00\x14" + bytes(20)), (CHANGE, b"\x51"))
@@ -18,9 +18,7 @@ def witness(*sizes: int) -> Input:
 
 
 def amounts(*transactions: Tx) -> list[float]:
-    outputs = WindowOutputs()
-    outputs.add(read_block(block((coinbase(), *transactions))))
-    found: list[float] = outputs.amounts_btc().tolist()
+    found: list[float] = window_amounts(window_extracts([segwit_block(transactions)], 1)).amounts_btc.tolist()
     return found
 
 
@@ -74,12 +72,16 @@ def test_a_value_beyond_any_bitcoin_is_no_amount() -> None:
 
 @pytest.mark.parametrize("parent", [Tx(outputs=TWO), Tx(outputs=TWO[:1]), coinbase(9)])
 def test_what_spends_an_output_of_the_window_does_not_count(parent: Tx) -> None:
-    outputs = WindowOutputs()
     head = (parent,) if parent == coinbase(9) else (coinbase(), parent)
-    outputs.add(read_block(block(head)))
-    before = len(outputs.amounts_btc())
-    outputs.add(read_block(block((coinbase(1), Tx(inputs=[Input(b"\x55" * 32), Input(parent.txid_le)], outputs=TWO)))))
-    assert len(outputs.amounts_btc()) == before
+    child = Tx(inputs=[Input(b"\x55" * 32), Input(parent.txid_le)], outputs=TWO)
+    below, above = block(head), block((coinbase(1), child))
+    assert window_amounts(window_extracts([below, above], 1)).per_block[1] == 0
+    assert window_amounts(window_extracts([above], 2)).per_block.tolist() == [2]
+
+
+def test_what_spends_an_output_of_its_own_block_does_not_count_in_any_window() -> None:
+    parent = Tx(outputs=TWO[:1])
+    assert amounts(parent, Tx(inputs=[Input(parent.txid_le)], outputs=TWO)) == []
 
 
 def test_what_spends_an_output_from_before_the_window_counts() -> None:

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.domain.blocks.block import read_block
+from app.domain.price.amounts import window_amounts
 from app.domain.price.centre import central_price_usd
 from app.domain.price.estimate import estimate_price
 from app.domain.price.histogram import amount_shares
-from app.domain.price.outputs import WindowOutputs
 from app.domain.price.points import price_points_usd
+from tests.fakes.extracts import window_extracts
 from tests.fakes.published import CASES, beside, chain
 
 REAL_DAYS = ("2023-12-15", "2024-08-05", "2024-11-13", "2025-03-03")
@@ -29,14 +29,10 @@ def digest(values: NDArray[np.float64]) -> str:
 @pytest.mark.parametrize("name", CASES)
 def test_every_figure_of_a_chain_is_the_published_one(name: str) -> None:
     blocks, expected = chain(name), CASES[name]["method"]
-    outputs = WindowOutputs()
-    transactions = 0
-    for height in range(expected["first_height"], expected["last_height"] + 1):
-        block = read_block(blocks[height])
-        transactions += len(block.transactions)
-        outputs.add(block)
-    amounts = outputs.amounts_btc()
-    assert transactions == expected["n_txids"]
+    first, last = expected["first_height"], expected["last_height"]
+    extracts = window_extracts([blocks[height] for height in range(first, last + 1)], first)
+    amounts = window_amounts(extracts).amounts_btc
+    assert sum(len(each.txids) for each in extracts) == expected["n_txids"]
     assert digest(amounts) == expected["raw_outputs_sha256"]
     assert digest(amount_shares(amounts)) == expected["histogram_sha256"]
     estimate = estimate_price(amounts)

@@ -1,0 +1,102 @@
+"""Blocks proven by several processes: one is bound to one processor."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from contextlib import contextmanager, suppress
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from app.adapters.extract_format import unpacked
+from app.adapters.proving_worker import ANSWER, QUESTION
+from app.domain.blocks.malformed import MalformedBlockError
+from app.services.block_proof import InThisProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.domain.price.extract import BlockExtract
+    from app.services.block_proof import BlockProver
+
+_log = logging.getLogger(__name__)
+
+_COMMAND = (sys.executable, "-m", "app.adapters.proving_worker")
+
+# One proves a block in a fraction of a second, and is idle when it is told to end.
+_END_SECONDS = 5.0
+
+
+class ProvingProcesses:
+    """Hands each block to whichever process is idle; one that has died is stood in for by this process."""
+
+    def __init__(self, processes: list[subprocess.Popen[bytes]]) -> None:
+        # One more is fetched meanwhile.
+        self.at_once = len(processes) + 1
+        self._here = InThisProcess()
+        self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
+        for each in processes:
+            self._idle.put(each)
+
+    def prove(self, raw: bytes, height: int) -> BlockExtract:
+        """Return the extract of the block at `height`; raise MalformedBlockError when it is not sound."""
+        process = self._idle.get()
+        try:
+            is_sound, content = _answer(process, raw, height)
+        except OSError as error:
+            _log.warning("a process that proves blocks has died", extra={"reason": str(error)})
+            return self._here.prove(raw, height)
+        finally:
+            self._idle.put(process)
+        if not is_sound:
+            raise MalformedBlockError(content.decode())
+        return unpacked(content)
+
+
+@contextmanager
+def proving_processes(count: int) -> Iterator[BlockProver]:
+    """Prove blocks with `count` processes while the context lasts; with as many as can be started, if need be none."""
+    processes = list(_started(count))
+    try:
+        yield ProvingProcesses(processes) if processes else InThisProcess()
+    finally:
+        for each in processes:
+            _end(each)
+
+
+def _started(count: int) -> Iterator[subprocess.Popen[bytes]]:
+    try:
+        for _ in range(count):
+            # In a session of its own: Ctrl-C is for us, and they end with their input.
+            yield subprocess.Popen(  # noqa: S603 - our own program
+                _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            )
+    except OSError as error:
+        _log.warning("a process that proves blocks cannot be started", extra={"reason": str(error)})
+
+
+def _answer(process: subprocess.Popen[bytes], raw: bytes, height: int) -> tuple[bool, bytes]:
+    if process.stdin is None or process.stdout is None:
+        raise BrokenPipeError("it has no pipes")
+    process.stdin.write(QUESTION.pack(height, len(raw)))
+    process.stdin.write(raw)
+    process.stdin.flush()
+    head = process.stdout.read(ANSWER.size)
+    is_sound, size = ANSWER.unpack(head) if len(head) == ANSWER.size else (False, 0)
+    content = process.stdout.read(size)
+    if not size or len(content) != size:
+        raise BrokenPipeError("it ended without an answer")
+    return is_sound, content
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,133 @@
+"""Blocks proven by other processes: the same answers as here, whatever becomes of them."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from functools import partial
+
+import numpy as np
+import psutil
+import pytest
+
+from app.adapters.proving_processes import ProvingProcesses, proving_processes
+from app.adapters.proving_worker import QUESTION
+from app.domain.blocks.malformed import MalformedBlockError
+from app.domain.price.extract import BlockExtract
+from app.services.block_proof import InThisProcess, done_ahead
+from tests.fakes.blocks import Input, Tx, block, coinbase
+from tests.fakes.published import CHECKOUT
+
+BLOCKS = [
+    block((coinbase(each), *(Tx([Input(bytes([number]) * 32)], lock_time=each) for number in range(50))))
+    for each in range(12)
+]
+
+
+def same(one: BlockExtract, other: BlockExtract) -> bool:
+    return all(np.array_equal(getattr(one, each.name), getattr(other, each.name)) for each in fields(BlockExtract))
+
+
+def children() -> list[psutil.Process]:
+    return [each for each in psutil.Process().children() if "app.adapters.proving_worker" in each.cmdline()]
+
+
+def test_several_threads_get_each_the_extract_of_their_block() -> None:
+    with proving_processes(2) as prover, ThreadPoolExecutor(prover.at_once) as threads:
+        found = list(threads.map(prover.prove, BLOCKS, range(12)))
+        assert len(children()) == 2
+    assert all(
+        same(each, InThisProcess().prove(raw, at)) for at, (each, raw) in enumerate(zip(found, BLOCKS, strict=True))
+    )
+    assert children() == []
+
+
+def test_a_block_that_is_not_sound_is_refused_with_the_reason_and_the_next_is_proven() -> None:
+    with proving_processes(1) as prover:
+        with pytest.raises(MalformedBlockError, match="do not fit into the bytes that follow"):
+            prover.prove(BLOCKS[0][:200], 0)
+        with pytest.raises(MalformedBlockError, match="at most 4000000 bytes"):
+            prover.prove(bytes(4_000_001), 0)
+        assert same(prover.prove(BLOCKS[1], 1), InThisProcess().prove(BLOCKS[1], 1))
+
+
+def test_processes_that_are_killed_are_stood_in_for() -> None:
+    with proving_processes(2) as prover:
+        for child in children():
+            child.send_signal(signal.SIGKILL)
+            child.wait(10)
+        for at, raw in enumerate(BLOCKS[:5]):
+            assert same(prover.prove(raw, at), InThisProcess().prove(raw, at))
+
+
+def test_without_any_process_blocks_are_proven_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.adapters.proving_processes._COMMAND", ("/nowhere/python",))
+    with proving_processes(2) as prover:
+        assert same(prover.prove(BLOCKS[3], 3), InThisProcess().prove(BLOCKS[3], 3))
+
+
+def test_a_process_that_says_nothing_sensible_is_stood_in_for() -> None:
+    with subprocess.Popen(["true"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as mute:
+        assert same(ProvingProcesses([mute]).prove(BLOCKS[0], 0), InThisProcess().prove(BLOCKS[0], 0))
+
+
+def test_none_is_left_when_who_asked_was_killed() -> None:
+    program = """
+import sys, time
+from app.adapters.proving_processes import proving_processes
+with proving_processes(2):
+    sys.stdout.write("started\\n")
+    sys.stdout.flush()
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], cwd=CHECKOUT, stdout=subprocess.PIPE) as asking:
+        assert asking.stdout is not None
+        assert asking.stdout.readline() == b"started\n"
+        workers = psutil.Process(asking.pid).children()
+        assert len(workers) == 2
+        asking.kill()
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert alive == []
+
+
+def test_a_process_ends_when_a_question_is_cut_off() -> None:
+    command = [sys.executable, "-m", "app.adapters.proving_worker"]
+    ended = subprocess.run(
+        command, cwd=CHECKOUT, input=QUESTION.pack(1, 500)[:5], capture_output=True, timeout=60, check=True
+    )
+    assert (ended.stdout, ended.stderr) == (b"", b"")
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 20])
+def test_jobs_are_answered_in_order_and_never_too_many_are_under_way(at_once: int) -> None:
+    lock, under_way, most = threading.Lock(), 0, 0
+
+    def job(number: int) -> int:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        time.sleep(0.001 * (number % 3))
+        with lock:
+            under_way -= 1
+        return number
+
+    answers = done_ahead([partial(job, number) for number in range(15)], at_once)
+    assert list(answers) == list(range(15))
+    assert most <= at_once
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_what_a_job_raises_is_raised_in_its_turn(at_once: int) -> None:
+    def fail() -> int:
+        raise MalformedBlockError("no block")
+
+    answers = done_ahead([lambda: 1, fail, lambda: 3], at_once)
+    assert next(answers) == 1
+    with pytest.raises(MalformedBlockError, match="no block"):
+        next(answers)
