@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from app.domain.price.comparison import PriceComparison
     from app.services.onchain_price import OnchainPrice
 
-# Fewer points near the price have locked onto half or double of it (price-method 11).
-MIN_POINTS_NEAR_PRICE = 500
+# A price that moved further than that since the own one before has more likely been misread. It may have moved so far
+# all the same: once a day has passed without a valid one, it is believed.
+MAX_CHANGE_PERCENT = 30.0
+CONTINUITY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Limits:
 
     min_price_usd: float
     max_price_usd: float
+    min_confidence: float
     max_quote_age: timedelta
 
 
@@ -35,26 +37,45 @@ def judged(
         limits: What it must satisfy.
         before: The newest valid row before that slot; None when there is none.
     """
-    del before
-    reason = _objection(price, limits)
-    return replace(
+    own = price.own
+    row = replace(
         empty,
-        utxoracle_price=price.price,
+        utxoracle_price=own.price,
+        band_low=own.band_low,
+        band_high=own.band_high,
+        confidence=own.confidence,
+        window_price=own.window_price,
+        published_price=price.published.price if price.published else None,
+        lock_margin=own.lock_margin,
+        signal=own.signal,
+        point_count=own.point_count,
+        spread_percent=own.spread_percent,
+        change_percent=_change_percent(own.price, empty, before),
         block_height=price.last_height,
         block_hash=price.last_hash,
         block_count=price.n_blocks,
         output_count=price.n_outputs,
         block_source=price.block_source,
-        is_valid=reason is None,
-        invalid_reason=reason,
     )
+    reason = own.objection or _objection(row, limits)
+    # What is refused for any reason is not to be trusted, whatever its figures say.
+    return replace(row, is_valid=reason is None, invalid_reason=reason, confidence=0.0 if reason else own.confidence)
 
 
-def _objection(price: OnchainPrice, limits: Limits) -> str | None:
-    if price.n_points_near < MIN_POINTS_NEAR_PRICE:
-        return "too_few_points"
-    if price.price < limits.min_price_usd:
+def _change_percent(usd: float, empty: PriceComparison, before: PriceComparison | None) -> float | None:
+    if before is None or not before.utxoracle_price or empty.timestamp - before.timestamp > CONTINUITY:
+        return None
+    return 100 * (usd / before.utxoracle_price - 1)
+
+
+def _objection(row: PriceComparison, limits: Limits) -> str | None:
+    usd, confidence, change = row.utxoracle_price or 0.0, row.confidence or 0.0, row.change_percent or 0.0
+    if usd < limits.min_price_usd:
         return "below_min_price"
-    if price.price > limits.max_price_usd:
+    if usd > limits.max_price_usd:
         return "above_max_price"
+    if confidence < limits.min_confidence:
+        return "low_confidence"
+    if abs(change) > MAX_CHANGE_PERCENT:
+        return "discontinuous"
     return None

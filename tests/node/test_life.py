@@ -82,8 +82,8 @@ def test_the_appliance_finds_the_price_of_the_history(tmp_path: Path, seed: int,
     with lively_chain(tmp_path, seed=seed, price_usd=price_usd) as chain:
         found = chain.estimate()
         assert (found.first_height, found.last_height) == (BLOCKS - WINDOW_BLOCKS, BLOCKS - 1)
-        assert found.price == pytest.approx(chain.true_usd(found), rel=0.01)
-        assert found.n_points_near >= LEAST_POINTS
+        assert found.own.window_price == pytest.approx(chain.true_usd(found), rel=0.01)
+        assert found.own.objection is None
 
 
 def test_the_same_seed_and_time_make_the_same_chain_and_another_seed_another(tmp_path: Path) -> None:
@@ -259,8 +259,8 @@ def test_it_lives_on_when_blocks_bring_no_new_coins_any_more(lively: LivelyChain
         waiting.append(lively.node.call("getmempoolinfo")["size"])
     assert block["tx"][0]["vout"][0]["value"] < 0.1
     found = lively.estimate()
-    assert found.price == pytest.approx(lively.true_usd(found), rel=0.01)
-    assert found.n_points_near >= LEAST_POINTS
+    assert found.own.window_price == pytest.approx(lively.true_usd(found), rel=0.01)
+    assert found.own.objection is None
     # One transaction in 500 is a whale; there is always a backlog, and it does not grow beyond what puts people off.
     assert whales >= LONG_RUN_BLOCKS * PAYMENTS / 500 / 2
     assert all(PAYMENTS / 2 < each < 7 * PAYMENTS for each in waiting[10:])

@@ -26,7 +26,7 @@ class PriceComparison:
         band_high: See `band_low`.
         confidence: 0 to 1; None without an estimate, and in rows of releases that did not know it.
         window_price: The estimate for the whole window, where `utxoracle_price` is that of its end.
-        published_price: What the published method makes of the window; None when that is `window_price`, or nothing.
+        published_price: What the published method makes of the window; None when it finds nothing.
         lock_margin: By how much the estimate explains the window better than any other price does; see docs/METHOD.md.
         signal: How far round dollar amounts stand out, in standard deviations.
         point_count: Round dollar amounts, and what looks like them, within 5 % of the estimate.

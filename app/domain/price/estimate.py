@@ -45,7 +45,7 @@ def estimate_price(amounts_btc: NDArray[np.float64]) -> PriceEstimate:
     """Estimate the price from the amounts of a window.
 
     Args:
-        amounts_btc: Amounts in chain order, as `WindowOutputs` gathers them.
+        amounts_btc: Amounts in chain order, as `window_amounts` gathers them.
 
     Raises:
         NotEnoughDataError: No amount is of a usual size, or none is a round number of dollars.

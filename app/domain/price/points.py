@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_ROUND_USD = np.array([5, 10, 15, 20, 25, 30, 40, 50, 100, 150, 200, 300, 500, 1000], dtype=np.float64)
+ROUND_USD = np.array([5, 10, 15, 20, 25, 30, 40, 50, 100, 150, 200, 300, 500, 1000], dtype=np.float64)
 _WIDTH = 0.25
 _ROUND_BTC_WIDTH = 0.0001
 
@@ -24,11 +24,11 @@ def price_points_usd(amounts_btc: NDArray[np.float64], rough_usd: int) -> NDArra
         rough_usd: First price, above 0.
     """
     candidates = amounts_btc[~_is_round_btc(amounts_btc)][:, np.newaxis]
-    expected_btc = _ROUND_USD / rough_usd
+    expected_btc = ROUND_USD / rough_usd
     margin = _WIDTH * expected_btc
     near = (expected_btc - margin < candidates) & (candidates < expected_btc + margin)
     rows, columns = np.nonzero(near)
-    return np.asarray(_ROUND_USD[columns] / candidates[rows, 0])
+    return np.asarray(ROUND_USD[columns] / candidates[rows, 0])
 
 
 def _is_round_btc(amounts_btc: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -1,0 +1,112 @@
+"""Where the price may have been during a window, anywhere from below 1,000 to above 10,000,000 USD."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from app.domain.price.log_payments import HIGHEST_BTC, LOWEST_BTC
+from app.domain.price.not_enough_data import NotEnoughDataError
+from app.domain.price.round_usd import LOG_USD, WEIGHTS
+from app.domain.price.sayings import Prominences, Sayings
+from app.domain.price.walk import steps, walk_back, walk_forward
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from app.domain.price.log_payments import LogPayments
+
+LOWEST_LOG_USD, HIGHEST_LOG_USD = math.log(700), math.log(14_000_000)
+
+DAY_BLOCKS = 144
+_STEP = 0.004
+_STRETCHES = 36
+_REACH = 5
+# Payments that are as common as their neighbours within so much (standard deviation) are not a round amount.
+_BACKGROUND = 0.06
+_SHARES = (0.01, 0.03, 0.09)
+_DAILY_MOVES = (0.01, 0.03, 0.08)
+# How far from the likeliest end the path may end as well.
+_END = 0.06
+
+_LOWEST_LOG_BTC, _HIGHEST_LOG_BTC = math.log(LOWEST_BTC), math.log(HIGHEST_BTC)
+
+
+@dataclass(frozen=True, slots=True)
+class CoarsePrice:
+    """The likeliest course of the price; wrong by a factor at times, and then right in its movements.
+
+    Attributes:
+        log_usd: Logarithm of the price at each block of the window.
+        evidence: Logarithm by which the payments are likelier with it than if they knew no dollars.
+    """
+
+    log_usd: NDArray[np.float64]
+    evidence: float
+
+
+def coarse_prices(payments: LogPayments) -> list[CoarsePrice]:
+    """Return the likeliest course of the price for a calm, a usual and a wild day, the likeliest of them first.
+
+    Raises:
+        NotEnoughDataError: There is no payment.
+    """
+    if not len(payments.log_btc):
+        raise NotEnoughDataError("no payment between 1,000 sat and 10 BTC is in the window")
+    n_stretches = min(_STRETCHES, payments.n_blocks)
+    stretch = payments.block * n_stretches // payments.n_blocks
+    sayings, expected = _sayings(payments.log_btc, stretch, n_stretches)
+    moves = [steps(daily * math.sqrt(payments.n_blocks / DAY_BLOCKS / n_stretches), _STEP) for daily in _DAILY_MOVES]
+    says = [sayings.log_likelihood(share, _STEP, _STEP) - share * expected for share in _SHARES]
+    found = [_likeliest(says, each, payments.n_blocks) for each in moves]
+    return sorted(found, key=lambda each: each.evidence, reverse=True)
+
+
+def _likeliest(says: list[NDArray[np.float64]], moves: NDArray[np.float64], n_blocks: int) -> CoarsePrice:
+    walks = [walk_forward(each, moves) for each in says]
+    best = max(range(len(walks)), key=lambda each: walks[each].evidence)
+    end = int(walks[best].places[-1].argmax())
+    ends = np.abs(np.arange(says[best].shape[1]) - end) * _STEP < _END
+    path = LOWEST_LOG_USD + _STEP * walk_back(says[best], moves, walks[best], ends)
+    return CoarsePrice(_at_each_block(path, n_blocks), walks[best].evidence)
+
+
+def _sayings(
+    log_btc: NDArray[np.float64], stretch: NDArray[np.int64], n_stretches: int
+) -> tuple[Sayings, NDArray[np.float64]]:
+    """Return what the payments say, and how many round ones each stretch would have at each place if all were."""
+    n_bins = int((_HIGHEST_LOG_BTC - _LOWEST_LOG_BTC) / _STEP) + 1
+    n_places = int((HIGHEST_LOG_USD - LOWEST_LOG_USD) / _STEP) + 1
+    bins = ((log_btc - _LOWEST_LOG_BTC) / _STEP).astype(np.int64)
+    counts = np.bincount(bins * n_stretches + stretch, minlength=n_bins * n_stretches).reshape(n_bins, -1)
+    density = _smooth(counts.sum(axis=1, dtype=np.float64)) / _STEP / len(log_btc)
+    prominences = Prominences(np.divide.outer(WEIGHTS, density))
+    sayings = Sayings(prominences, n_places, _REACH, n_stretches)
+    first_place = np.rint((LOG_USD - _LOWEST_LOG_BTC - LOWEST_LOG_USD) / _STEP - 0.5).astype(np.int64) + _REACH
+    filled = np.flatnonzero(counts.any(axis=1))
+    for first, classes in zip(first_place, prominences.classes, strict=True):
+        place = first - filled
+        on = (place >= 0) & (place < sayings.counts.shape[1])
+        # For one round amount each bin has a place of its own, so that none is lost.
+        sayings.counts[classes[filled[on]], place[on]] += counts[filled[on]]
+    price = LOWEST_LOG_USD + np.arange(n_places) * _STEP
+    amount = LOG_USD[:, np.newaxis] - price
+    visible = (amount > _LOWEST_LOG_BTC) & (amount < _HIGHEST_LOG_BTC)
+    return sayings, np.bincount(stretch, minlength=n_stretches)[:, np.newaxis] * (WEIGHTS @ visible)
+
+
+def _smooth(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the counts spread over their neighbours, and none of them zero."""
+    reach = int(4 * _BACKGROUND / _STEP)
+    bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) * _STEP / _BACKGROUND) ** 2)
+    mirrored = np.concatenate([counts[reach:0:-1], counts, counts[-2 : -reach - 2 : -1]])
+    smoothed = np.convolve(mirrored, bell / bell.sum(), "valid")
+    return np.asarray(np.maximum(smoothed, 1e-4 * counts.sum() * _STEP))
+
+
+def _at_each_block(path: NDArray[np.float64], n_blocks: int) -> NDArray[np.float64]:
+    middles = (np.arange(len(path)) + 0.5) * n_blocks / len(path) - 0.5
+    return np.interp(np.arange(n_blocks), middles, path)

@@ -1,0 +1,68 @@
+"""The amounts of a window as logarithms, without those that say nothing about dollars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from app.domain.price.points import ROUND_BTC
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from app.domain.price.amounts import WindowAmounts
+
+LOWEST_BTC, HIGHEST_BTC = 1e-5, 10.0
+
+# Of payments of the very same satoshi in one block. What comes more often was sent by a program: it speaks once, too.
+_MOST_ALIKE = 2
+
+_WIDTH = 1e-4
+# The list of the published method ends below 1 BTC.
+_ROUND = np.concatenate([ROUND_BTC, np.arange(10, 101) / 10])
+_LOWER, _UPPER = _ROUND * (1 - _WIDTH), _ROUND * (1 + _WIDTH)
+
+
+@dataclass(frozen=True, slots=True)
+class LogPayments:
+    """Payments between 1,000 sat and 10 BTC that are not round in bitcoin.
+
+    Attributes:
+        log_btc: Logarithm of each amount in BTC, block after block in chain order.
+        block: Which block of the window each is from, counted from 0.
+        n_blocks: Blocks of the window.
+    """
+
+    log_btc: NDArray[np.float64]
+    block: NDArray[np.int64]
+    n_blocks: int
+
+    def halves(self) -> tuple[LogPayments, LogPayments]:
+        """Return every other payment, and those between."""
+        first, second = (LogPayments(self.log_btc[at::2], self.block[at::2], self.n_blocks) for at in (0, 1))
+        return first, second
+
+
+def log_payments(amounts: WindowAmounts) -> LogPayments:
+    """Return the payments among the amounts of a window."""
+    btc = amounts.amounts_btc
+    n_blocks = len(amounts.per_block)
+    block = np.repeat(np.arange(n_blocks), amounts.per_block)
+    last = np.searchsorted(_LOWER, btc, side="left") - 1
+    is_round = (last >= 0) & (btc < _UPPER[np.maximum(last, 0)])
+    used = ~is_round & (btc > LOWEST_BTC) & (btc < HIGHEST_BTC)
+    return LogPayments(*_without_repetitions(np.log(btc[used]), block[used]), n_blocks)
+
+
+def _without_repetitions(
+    log_btc: NDArray[np.float64], block: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    order = np.lexsort((log_btc, block))
+    log_btc, block = log_btc[order], block[order]
+    repeated = np.zeros(len(block), np.bool_)
+    repeated[_MOST_ALIKE:] = (log_btc[_MOST_ALIKE:] == log_btc[:-_MOST_ALIKE]) & (
+        block[_MOST_ALIKE:] == block[:-_MOST_ALIKE]
+    )
+    return log_btc[~repeated], block[~repeated]
