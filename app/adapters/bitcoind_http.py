@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -23,7 +24,7 @@ PATIENT: tuple[float, float] = (5, 60)
 
 
 class BitcoindHttp:
-    """One kept connection to one bitcoind.
+    """One kept connection to one bitcoind; several threads take turns.
 
     Attributes:
         shown_url: Its address for messages: without user and password, should they be in it.
@@ -34,6 +35,7 @@ class BitcoindHttp:
         self.shown_url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._url = url
         self._http = BoundedHttp(Bounds(*timeout_seconds, MAX_ANSWER_BYTES))
+        self._lock = Lock()
 
     def get(self, path: str) -> Answer:
         """Return the answer to GET, whatever its status but 503.
@@ -49,7 +51,8 @@ class BitcoindHttp:
 
     def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         try:
-            answer = self._http.ask(self._url + path, method, body, headers)
+            with self._lock:
+                answer = self._http.ask(self._url + path, method, body, headers)
         except TooLargeError as error:
             raise NodeError(f"what answers at {self.shown_url} {error}") from error
         except TooSlowError as error:

@@ -51,4 +51,5 @@ def _defaults() -> dict[str, Any]:
         "__proxy_key": "/etc/utxoracle/tls/key.pem",
         "__units_addresses": [],
         "__units_delay_grows": False,
+        "__units_integration_anywhere": False,
     }

@@ -121,7 +121,8 @@ def _health_checks() -> set[str]:
 
 def _reasons() -> set[str]:
     """Return every `invalid_reason` that a row may have."""
-    source = _text(CHECKOUT / "app/services/comparison.py")
+    makers = ("backfill", "comparison", "judgement", "price_lines")
+    source = "".join(_text(CHECKOUT / f"app/services/{each}.py") for each in makers)
     ours = re.findall(r'(?:invalid_reason=|return )"(\w+)"', source)
     return {*ours, *(error.code for error in _below(OnchainPriceError))}
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import ThreadingHTTPServer
 from itertools import accumulate
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 import requests
 
+from app.adapters.block_sources import Upstreams, tiered_blocks
 from app.adapters.mempool import MempoolExchangeRate
 from app.adapters.probes import EsploraProbe, MempoolProbe
 from app.domain.blocks.block import read_block
@@ -253,6 +255,7 @@ def test_what_nobody_can_spend_is_not_spent(electrs: Standin, block: dict[str, A
     ("path", "sentence"),
     [
         (f"/block/{UNKNOWN}", "Block not found"),
+        (f"/block/{UNKNOWN}/header", "Block not found"),
         (f"/block/{UNKNOWN}/raw", "Block not found"),
         (f"/block/{UNKNOWN}/txids", "Block not found"),
         (f"/tx/{UNKNOWN}", "Transaction not found"),
@@ -412,6 +415,37 @@ def serving(server: ThreadingHTTPServer) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@pytest.mark.parametrize("left", ["electrs", "mempool"])
+def test_without_bitcoind_the_appliance_reads_the_same_blocks_from_them(
+    node: Bitcoind, electrs: Standin, mempool: Standin, tmp_path: Path, left: str
+) -> None:
+    upstreams = Upstreams(
+        bitcoin_network="regtest",
+        bitcoin_rpc_url=f"http://127.0.0.1:{free_port()}",
+        electrs_api_url=electrs.url if left == "electrs" else f"http://127.0.0.1:{free_port()}",
+        mempool_api_url=mempool.url,
+    )
+    # A chain of the past, of when it was new.
+    now = datetime.fromtimestamp(node.call("getblockheader", node.call("getbestblockhash"))["time"], UTC)
+    source = tiered_blocks(upstreams, tmp_path, lambda: now)
+    tip_height = source.status().tip_height
+    assert tip_height == node.call("getblockcount")
+    tip_hash = source.block_hash(tip_height)
+    served = source.proven_block(tip_hash, bytes.hex)
+    assert (served.content, served.served_by) == (node.call("getblock", tip_hash, 0), left)
+    # The first block has no parent, and beyond the tip there is nothing.
+    for first, count in ((0, 4), (tip_height - 23, 99)):
+        assert [header.hex() for header in source.headers(first, count)] == [
+            node.call("getblockheader", node.call("getblockhash", height), False)  # noqa: FBT003 - bitcoind's own
+            for height in range(first, min(first + count, tip_height + 1))
+        ]
+
+
+@pytest.mark.parametrize("path", [f"block/{UNKNOWN}/raw", f"block/{UNKNOWN}/header", "block-height/99999999"])
+def test_a_block_that_mempool_does_not_have_is_a_500_in_plain_text(mempool: Standin, path: str) -> None:
+    assert mempool.text(f"/api/v1/{path}", 500).startswith("Failed to get")
 
 
 def server_of(routes: list[Route]) -> ThreadingHTTPServer:

@@ -12,6 +12,7 @@ from tests.node.programs.rest import Answer, Route, as_json, as_text, serve
 
 _HASH = "([0-9a-f]{64})"
 _SAT_PER_BTC = 100_000_000
+_BLOCKS_A_PAGE = 10
 
 
 class Esplora:
@@ -25,8 +26,10 @@ class Esplora:
         return [
             ("/blocks/tip/height", self._or_404("Block not found", self.tip_height)),
             ("/blocks/tip/hash", self._or_404("Block not found", self.tip_hash)),
+            ("/blocks/([0-9]{1,9})", self._or_404("Block not found", self.blocks)),
             ("/block-height/([0-9]{1,9})", self._or_404("Block not found", self.block_hash)),
             (f"/block/{_HASH}", self._or_404("Block not found", self.block)),
+            (f"/block/{_HASH}/header", self._or_404("Block not found", self.header)),
             (f"/block/{_HASH}/raw", self._or_404("Block not found", self.raw_block)),
             (f"/block/{_HASH}/txids", self._or_404("Block not found", self.txids)),
             (f"/tx/{_HASH}", self._or_404("Transaction not found", self.transaction)),
@@ -48,24 +51,16 @@ class Esplora:
 
     def block(self, block_hash: str) -> Answer:
         """Header and size of a block."""
-        block = self._rpc.call("getblock", block_hash, 1)
-        return as_json(
-            {
-                "id": block["hash"],
-                "height": block["height"],
-                "version": block["version"],
-                "timestamp": block["time"],
-                "tx_count": block["nTx"],
-                "size": block["size"],
-                "weight": block["weight"],
-                "merkle_root": block["merkleroot"],
-                "previousblockhash": block.get("previousblockhash"),
-                "mediantime": block["mediantime"],
-                "nonce": block["nonce"],
-                "bits": int(block["bits"], 16),
-                "difficulty": block["difficulty"],
-            }
-        )
+        return as_json(self._described(block_hash))
+
+    def blocks(self, height: str) -> Answer:
+        """What `block` says of the block at a height and of those below, ten in all."""
+        heights = range(int(height), max(-1, int(height) - _BLOCKS_A_PAGE), -1)
+        return as_json([self._described(self._rpc.call("getblockhash", each)) for each in heights])
+
+    def header(self, block_hash: str) -> Answer:
+        """The header of a block as it is serialised, in hex."""
+        return as_text(str(self._rpc.call("getblockheader", block_hash, False)))  # noqa: FBT003 - JSON-RPC has no names
 
     def raw_block(self, block_hash: str) -> Answer:
         """A block as it is serialised."""
@@ -106,6 +101,24 @@ class Esplora:
         # What nobody can spend is not among the unspent outputs either.
         spendable = [each["scriptPubKey"]["type"] != "nulldata" for each in outputs]
         return as_json([{"spent": can_be and there is None} for can_be, there in zip(spendable, unspent, strict=True)])
+
+    def _described(self, block_hash: str) -> dict[str, Any]:
+        block = self._rpc.call("getblock", block_hash, 1)
+        return {
+            "id": block["hash"],
+            "height": block["height"],
+            "version": block["version"],
+            "timestamp": block["time"],
+            "tx_count": block["nTx"],
+            "size": block["size"],
+            "weight": block["weight"],
+            "merkle_root": block["merkleroot"],
+            "previousblockhash": block.get("previousblockhash"),
+            "mediantime": block["mediantime"],
+            "nonce": block["nonce"],
+            "bits": int(block["bits"], 16),
+            "difficulty": block["difficulty"],
+        }
 
     def _input(self, spending: dict[str, Any]) -> dict[str, Any]:
         if "coinbase" in spending:

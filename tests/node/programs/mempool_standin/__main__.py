@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from tests.node.programs.bitcoind_rpc import BitcoindRpc
+from tests.node.programs.bitcoind_rpc import BitcoindRpc, RpcError
 from tests.node.programs.demonstration import Demonstration
+from tests.node.programs.electrs_standin.__main__ import Esplora
 from tests.node.programs.price_path import PricePath
-from tests.node.programs.rest import Answer, Route, as_json, serve
+from tests.node.programs.rest import Answer, Route, as_json, as_text, serve
 
 # The real backend asks the exchanges once an hour; more often shows more.
 _QUOTE_SECONDS = 60
@@ -24,6 +25,7 @@ _PROJECTED_BLOCKS = 8
 _FEE_STEPS = 7
 _ROUNDING = 1e-9
 _SAT_PER_BTC = 100_000_000
+_HASH = "([0-9a-f]{64})"
 _NOT_FOUND = Answer(b"<!DOCTYPE html>\n<pre>Cannot GET</pre>\n", "text/html; charset=utf-8", 404)
 
 
@@ -32,6 +34,8 @@ class Mempool:
 
     def __init__(self, rpc: BitcoindRpc, price: PricePath, clock: Callable[[], float] = time.time) -> None:
         self._rpc = rpc
+        # Without an electrs behind it (BACKEND none), the backend has the same views on blocks.
+        self._esplora = Esplora(rpc)
         self._price = price
         self._clock = clock
 
@@ -42,6 +46,11 @@ class Mempool:
             ("/api/v1/fees/recommended", self.recommended),
             ("/api/v1/fees/mempool-blocks", self.mempool_blocks),
             ("/api/v1/backend-info", self.backend_info),
+            ("/api/v1/blocks/tip/height", _or_500("Failed to get height at tip", self._esplora.tip_height)),
+            ("/api/v1/blocks/([0-9]{1,9})", _or_500("Failed to get blocks", self._esplora.blocks)),
+            ("/api/v1/block-height/([0-9]{1,9})", _or_500("Failed to get block at height", self._esplora.block_hash)),
+            (f"/api/v1/block/{_HASH}/header", _or_500("Failed to get block header", self._esplora.header)),
+            (f"/api/v1/block/{_HASH}/raw", _or_500("Failed to get raw block", self._esplora.raw_block)),
         ]
 
     def prices(self) -> Answer:
@@ -107,6 +116,18 @@ class Mempool:
     @staticmethod
     def _block_vsize_vb() -> int:
         return int(os.environ.get("BLOCK_VSIZE_VB", _BLOCK_VSIZE_VB))
+
+
+def _or_500(text: str, view: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Return `view`, with an error of the backend's own for what bitcoind does not know."""
+
+    def answer(*words: str) -> Answer:
+        try:
+            return view(*words)
+        except RpcError:
+            return as_text(text, 500)
+
+    return answer
 
 
 class _Waiting(NamedTuple):

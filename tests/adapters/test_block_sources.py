@@ -1,0 +1,261 @@
+"""The sources of blocks in their tiers, put together as the processes do, against stand-ins over real HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from app.adapters import block_sources
+from app.adapters.block_sources import Upstreams, tiered_blocks
+from app.adapters.bounded_http import Answer
+from app.adapters.esplora_blocks import EsploraBlocks
+from app.adapters.esplora_http import EsploraHttp, Service
+from app.adapters.timed_blocks import TimedBlocks
+from app.services.block_source import (
+    BadBlockError,
+    BlockPrunedError,
+    FallbackBlockSource,
+    NodeError,
+    NodeUnauthorisedError,
+    NodeUnreachableError,
+)
+from tests.fakes.bitcoin_node import FakeNode, running
+from tests.fakes.esplora_node import esplora
+from tests.fakes.published import CASES, COMMITTED, chain
+from tests.fakes.trickle import ENDLESS_HEAD, trickling
+from tests.node.bitcoind import free_port
+
+BLOCKS = chain(COMMITTED)
+TIP = CASES[COMMITTED]["tip"]
+NOW = datetime.fromtimestamp(int.from_bytes(BLOCKS[TIP][68:72], "little"), UTC)
+
+
+def dead() -> str:
+    return f"http://127.0.0.1:{free_port()}"
+
+
+def tiers(
+    state: Path, bitcoind: str, electrs: str | None = None, mempool: str | None = None, *, now: datetime = NOW
+) -> FallbackBlockSource:
+    """The tiers as each process makes its own."""
+    upstreams = Upstreams(
+        bitcoin_network="regtest", bitcoin_rpc_url=bitcoind, electrs_api_url=electrs, mempool_api_url=mempool
+    )
+    return tiered_blocks(upstreams, state, lambda: now)
+
+
+def served_by(source: FallbackBlockSource, height: int = TIP) -> str:
+    served = source.proven_block(source.block_hash(height), bytes)
+    assert served.content == BLOCKS[height]
+    return served.served_by
+
+
+def rest_off(node: FakeNode) -> None:
+    node.rest = False
+
+
+def rpc_forbidden(node: FakeNode) -> None:
+    node.rest = False
+    node.forbidden = ("getblock",)
+
+
+def starting(node: FakeNode) -> None:
+    node.warming_up = True
+
+
+@pytest.mark.parametrize(
+    ("fault", "served"),
+    [
+        (lambda _: None, "bitcoind-rest"),
+        (rest_off, "bitcoind-rpc"),
+        (rpc_forbidden, "electrs"),
+        (starting, "electrs"),
+    ],
+)
+def test_the_first_tier_that_works_serves(tmp_path: Path, fault: Callable[[FakeNode], None], served: str) -> None:
+    with running(BLOCKS, "regtest") as node, esplora(BLOCKS) as electrs, esplora(BLOCKS, "/api") as mempool:
+        fault(node)
+        source = tiers(tmp_path, node.url, electrs.url, mempool.url)
+        assert source.status().tip_height == TIP
+        assert served_by(source) == served
+        assert mempool.asked == {}
+
+
+def test_each_fails_in_its_turn_within_one_run(tmp_path: Path) -> None:
+    with running(BLOCKS, "regtest") as node, esplora(BLOCKS) as electrs, esplora(BLOCKS, "/api/v1") as mempool:
+        source = tiers(tmp_path, node.url, electrs.url, mempool.url)
+        source.status()
+        seen = [served_by(source)]
+        for fault in (rest_off, rpc_forbidden):
+            fault(node)
+            seen.append(served_by(source))
+        electrs.status = 500
+        seen.append(served_by(source))
+    assert seen == ["bitcoind-rest", "bitcoind-rpc", "electrs", "mempool"]
+
+
+def test_a_block_that_a_pruned_node_has_deleted_comes_from_elsewhere_and_the_rest_from_the_node(tmp_path: Path) -> None:
+    with running(BLOCKS, "regtest") as node, esplora(BLOCKS) as electrs:
+        node.instead = {node.hash_at(TIP - 9): None}
+        source = tiers(tmp_path, node.url, electrs.url)
+        source.status()
+        assert [served_by(source, height) for height in (TIP - 9, TIP - 8)] == ["electrs", "bitcoind-rest"]
+        assert electrs.asked["raw"] == 1
+        alone = tiers(tmp_path, node.url, dead(), dead())
+        alone.status()
+        with pytest.raises(BlockPrunedError, match=r"raise prune= there; electrs at .* cannot be reached"):
+            served_by(alone, TIP - 9)
+
+
+def test_a_disk_that_gives_bad_blocks_is_gone_around(tmp_path: Path) -> None:
+    with running(BLOCKS, "regtest") as node, esplora(BLOCKS) as electrs:
+        node.instead = {node.hash_at(TIP): BLOCKS[TIP - 1]}
+        source = tiers(tmp_path, node.url, electrs.url)
+        source.status()
+        assert served_by(source) == "electrs"
+        alone = tiers(tmp_path, node.url)
+        with pytest.raises(BadBlockError, match=r"bitcoind-rest was asked for .*; bitcoind-rpc was asked for"):
+            served_by(alone)
+
+
+def test_a_node_that_is_still_catching_up_is_an_answer(tmp_path: Path) -> None:
+    with running(BLOCKS, "regtest") as node, esplora(BLOCKS) as electrs:
+        node.syncing = True
+        assert tiers(tmp_path, node.url, electrs.url).status().initial_block_download
+        assert electrs.asked == {}
+
+
+def test_when_nobody_answers_the_nodes_own_reason_comes_first_and_no_secret_is_told(tmp_path: Path) -> None:
+    with running(BLOCKS) as node:
+        node.rest = False
+        node.user_password = "me:another"  # noqa: S105 - not the one that is given
+        upstreams = Upstreams(
+            bitcoin_network="regtest",
+            bitcoin_rpc_url=node.url,
+            bitcoin_rpc_user="me",
+            bitcoin_rpc_password="hunter2",  # noqa: S106
+            electrs_api_url=dead(),
+            mempool_api_url=dead(),
+        )
+        source = tiered_blocks(upstreams, tmp_path, lambda: NOW)
+        with pytest.raises(NodeUnauthorisedError) as failure:
+            source.status()
+    reasons = str(failure.value).split("; ")
+    assert [word for reason in reasons for word in ("bitcoind", "electrs", "mempool") if reason.startswith(word)] == [
+        "bitcoind",
+        "bitcoind",
+        "electrs",
+        "mempool",
+    ]
+    assert "hunter2" not in str(failure.value) + repr(upstreams)
+
+
+def test_a_failure_is_remembered_by_the_next_process_until_its_time_is_over(tmp_path: Path) -> None:
+    with esplora(BLOCKS) as electrs, esplora(BLOCKS, "/api/v1") as mempool:
+        electrs.status = 500
+        bitcoind = dead()
+
+        def asked_of_electrs(minutes: int) -> int:
+            before = len(electrs.paths)
+            source = tiers(tmp_path, bitcoind, electrs.url, mempool.url, now=NOW + timedelta(minutes=minutes))
+            source.status()
+            served_by(source)
+            return len(electrs.paths) - before
+
+        assert [asked_of_electrs(minutes) for minutes in (0, 9, 11, 20, 32)] == [1, 0, 1, 0, 1]
+        kept = json.loads((tmp_path / "sources.json").read_text(encoding="utf-8"))
+        assert (kept["electrs"]["failures"], "mempool" in kept) == (3, False)
+        electrs.status = None
+        source = tiers(tmp_path, bitcoind, electrs.url, mempool.url, now=NOW + timedelta(hours=2))
+        source.status()
+        assert served_by(source) == "electrs"
+        assert "electrs" not in json.loads((tmp_path / "sources.json").read_text(encoding="utf-8"))
+
+
+def test_a_bitcoind_that_was_restarted_is_asked_by_the_next_run(tmp_path: Path) -> None:
+    with running(BLOCKS, "regtest") as node, esplora(BLOCKS) as electrs:
+        for run in range(6):
+            node.warming_up = True
+            source = tiers(tmp_path, node.url, electrs.url, now=NOW + timedelta(minutes=20 * run))
+            source.status()
+            assert served_by(source) == "electrs"
+            node.warming_up = False
+            source = tiers(tmp_path, node.url, electrs.url, now=NOW + timedelta(minutes=20 * run + 10))
+            source.status()
+            assert source.name == "bitcoind-rest"
+
+
+def test_a_state_directory_that_takes_nothing_stops_nobody(tmp_path: Path) -> None:
+    with esplora(BLOCKS) as electrs:
+        source = tiers(tmp_path / "not there", dead(), electrs.url)
+        source.status()
+        assert served_by(source) == "electrs"
+
+
+def test_an_upstream_that_trickles_its_answer_costs_its_time_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(block_sources, "_QUESTION_SECONDS", 0.3)
+    with trickling(ENDLESS_HEAD) as bitcoind, esplora(BLOCKS) as electrs:
+        source = tiers(tmp_path, bitcoind, electrs.url)
+        source.status()
+        assert served_by(source) == "electrs"
+
+
+def test_an_answer_in_time_is_the_sources_own() -> None:
+    with esplora(BLOCKS) as electrs:
+        source = TimedBlocks(EsploraBlocks(EsploraHttp(Service("it", electrs.url)), "regtest", lambda: NOW), 30)
+        assert source.name == "it"
+        assert source.headers(TIP, 1) == [BLOCKS[TIP][:80]]
+        electrs.status = 500
+        with pytest.raises(NodeError, match="answered 500"):
+            source.headers(TIP, 1)
+
+
+class Asked(EsploraHttp):
+    """Notes who would be asked, and asks nobody."""
+
+    services: list[tuple[str, str]]
+
+    def answer(self, path: str) -> Answer:
+        self.services.append((self.service.name, self.service.url))
+        raise NodeUnreachableError(f"{self.service} is not asked by a test for {path}")
+
+
+@pytest.mark.parametrize(
+    ("network", "allowed", "public"),
+    [
+        ("main", False, []),
+        (
+            "main",
+            True,
+            [
+                ("public:mempool.space", "https://mempool.space/api"),
+                ("public:blockstream.info", "https://blockstream.info/api"),
+            ],
+        ),
+        ("testnet4", True, [("public:mempool.space", "https://mempool.space/testnet4/api")]),
+        ("signet", True, [("public:mempool.space", "https://mempool.space/signet/api")]),
+        ("regtest", True, []),
+    ],
+)
+def test_strangers_are_asked_last_and_only_when_they_are_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, *, allowed: bool, public: list[tuple[str, str]]
+) -> None:
+    Asked.services = []
+    monkeypatch.setattr(block_sources, "EsploraHttp", Asked)
+    upstreams = Upstreams(
+        bitcoin_network=network,
+        bitcoin_rpc_url=dead(),
+        electrs_api_url="http://127.0.0.1:3001",
+        mempool_api_url="http://127.0.0.1:8999",
+        public_fallback_enabled=allowed,
+    )
+    with pytest.raises(NodeUnreachableError):
+        tiered_blocks(upstreams, tmp_path, lambda: NOW).status()
+    own = [("electrs", "http://127.0.0.1:3001"), ("mempool", "http://127.0.0.1:8999")]
+    assert Asked.services == own + public
