@@ -75,6 +75,11 @@ _CONTRADICTIONS: tuple[tuple[tuple[str, ...], Callable[..., bool], str], ...] = 
         lambda api_host, api_port, host, port: (api_host, api_port) == (host, port),
         "API_PORT and WEBSOCKET_PORT are the same on one address",
     ),
+    (
+        ("rate_sources",),
+        lambda sources: len({"mempool", *(each.partition("=")[0] for each in sources)}) <= len(sources),
+        "RATE_SOURCES uses a name twice; mempool is the name of the node's own",
+    ),
     (("api_host", "trusted_proxies"), _not_believed, _NOT_BELIEVED.format("API_HOST")),
     (("websocket_host", "trusted_proxies"), _not_believed, _NOT_BELIEVED.format("WEBSOCKET_HOST")),
 )

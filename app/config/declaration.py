@@ -20,16 +20,11 @@ SECRET_MIN_BYTES = 32
 
 # What settings await that have no effect yet.
 _WHALES = "whale alerts"
-_CONFIDENCE = "estimates with a confidence"
-_RATES = "further exchange rates"
-_FALLBACK = "public fallbacks"
 _DEAD_MAN = "the dead man's switch"
 _BACKUP = "backups"
-_DIVERGENCE = "divergence alerts"
 _ACCURACY = "scored predictions"
 _RETENTION = "the maintenance job"
 _WEBHOOKS = "webhooks"
-_WALLETS = "wallet prices"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +109,7 @@ class Settings:
         awaits=_WHALES,
     )
     confidence_threshold: float = setting(
-        kinds.number(0, 1), "0.3", "An estimate with less confidence is stored as invalid.", awaits=_CONFIDENCE
+        kinds.number(0, 1), "0.3", "An estimate with less confidence is stored as invalid."
     )
     min_price_usd: float = setting(kinds.number(0.01, 1e9), "1000", "An estimate below is stored as invalid.")
     max_price_usd: float = setting(kinds.number(0.01, 1e9), "10000000", "An estimate above is stored as invalid.")
@@ -132,17 +127,13 @@ class Settings:
         kinds.listing(addresses.rate_source()),
         "",
         "Further JSON exchange rates, as name=url#path, comma-separated.",
-        awaits=_RATES,
     )
     public_fallback_enabled: bool = setting(
         kinds.flag(),
         "false",
         "Allow public services when the node's own fail. false: nothing leaves.",
-        awaits=_FALLBACK,
     )
-    wallet_prices_public: bool = setting(
-        kinds.flag(), "false", "Serve /api/v1/prices without a token, rate-limited.", awaits=_WALLETS
-    )
+    wallet_prices_public: bool = setting(kinds.flag(), "false", "Serve /api/v1/prices without a token, rate-limited.")
     explorer_url: str | None = setting(
         kinds.optional(addresses.url()), "", "Block explorer that the dashboard links to."
     )
@@ -159,7 +150,7 @@ class Settings:
         kinds.optional(kinds.text()), "", "Public key for which backups are encrypted.", awaits=_BACKUP
     )
     divergence_alert_percent: float = setting(
-        kinds.number(0.1, 100), "3", "Difference from the exchange at which an event is raised.", awaits=_DIVERGENCE
+        kinds.number(0.1, 100), "3", "Difference from the exchange at which an event is raised."
     )
     accuracy_warning: float = setting(
         kinds.number(0, 1), "0.75", "Prediction accuracy below which a warning is raised.", awaits=_ACCURACY

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Protocol
 from app.domain.price.comparison import PriceComparison, slot_of
 from app.domain.price.not_enough_data import NotEnoughDataError
 from app.services.block_source import OnchainPriceError
-from app.services.exchange_rate import RateUnavailableError
 from app.services.judgement import judged
 from app.services.storage import StorageError
 
@@ -17,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from app.services.exchange_rate import ExchangeRate, Quote
     from app.services.judgement import Limits
     from app.services.onchain_price import OnchainPrice
     from app.services.price_history import PriceHistory
+    from app.services.rate_survey import RateSurvey
 
 _log = logging.getLogger(__name__)
 
@@ -47,13 +46,13 @@ class PriceRun:
     def __init__(
         self,
         estimate: Estimator,
-        rate: ExchangeRate | None,
+        rates: RateSurvey | None,
         history: PriceHistory,
         limits: Limits,
         clock: Callable[[], datetime],
     ) -> None:
         self._estimate = estimate
-        self._rate = rate
+        self._rates = rates
         self._history = history
         self._limits = limits
         self._clock = clock
@@ -76,9 +75,16 @@ class PriceRun:
             raise
 
     def _kept(self, comparison: PriceComparison, failure: str | None) -> Run:
-        quote = self._fresh_quote()
-        if quote is not None:
-            comparison = replace(comparison, exchange_price=quote.usd, exchange_time=quote.quoted_at)
+        rate = self._rates.take(self._limits.max_quote_age) if self._rates is not None else None
+        if rate is not None:
+            comparison = replace(
+                comparison,
+                exchange_price=rate.usd,
+                exchange_time=rate.quoted_at,
+                exchange_sources=rate.sources,
+                exchange_outliers=rate.outliers or None,
+                exchange_ratios=rate.ratios or None,
+            )
         event_id = self._history.record(comparison, self._clock())
         return Run(comparison, event_id, failure)
 
@@ -92,17 +98,3 @@ class PriceRun:
             _log.error("no estimate", extra={"code": error.code, "reason": str(error)})
             return replace(empty, invalid_reason=error.code), str(error)
         return judged(empty, price, self._limits, self._history.newest_valid_before(empty.timestamp)), None
-
-    def _fresh_quote(self) -> Quote | None:
-        if self._rate is None:
-            return None
-        try:
-            quote = self._rate.quote()
-        except RateUnavailableError as error:
-            _log.warning("no exchange rate", extra={"reason": str(error)})
-            return None
-        # A quote from the future has a wrong clock behind it: it says nothing about its age.
-        if abs(self._clock() - quote.quoted_at) > self._limits.max_quote_age:
-            _log.warning("the exchange rate is too old", extra={"quoted_at": quote.quoted_at.isoformat()})
-            return None
-        return quote

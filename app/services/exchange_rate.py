@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 # A bitcoin has cost more than a dollar since 2011; at a billion, all of them would be worth more than all else.
@@ -20,12 +21,16 @@ class RateUnavailableError(Exception):
 class Quote:
     """A rate in USD per BTC, and when it was quoted (aware UTC).
 
+    Attributes:
+        ratios: Units of other currencies by code that cost a dollar, of a source that quotes in them as well.
+
     Raises:
         RateUnavailableError: The rate is no number, or not one that a bitcoin can cost.
     """
 
     usd: float
     quoted_at: datetime
+    ratios: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what an upstream may send in place of a rate."""

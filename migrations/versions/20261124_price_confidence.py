@@ -12,17 +12,21 @@ branch_labels = None
 depends_on = None
 
 TABLE = "price_comparisons"
+INDEX = "ix_events_price_divergence"
 ABSURD = "1000000000000000"
 
 
 def upgrade() -> None:
-    """Add the columns; rows that are there have nothing in them."""
+    """Add the columns, and find divergences fast; rows that are there have nothing in the columns."""
     for column in _columns():
         op.add_column(TABLE, column)
+    condition = sa.text("type = 'price_divergence'")
+    op.create_index(INDEX, "events", ["id"], sqlite_where=condition, postgresql_where=condition)
 
 
 def downgrade() -> None:
     """Take them away; what only they hold is lost."""
+    op.drop_index(INDEX, "events")
     # The last first: a check may speak of the columns before its own.
     for column in reversed(_columns()):
         op.drop_column(TABLE, column.name)

@@ -55,7 +55,21 @@ def rate_of(backend: Backend) -> MempoolExchangeRate:
 
 def test_a_quote_carries_its_own_time(backend: Backend) -> None:
     backend.body = json.dumps({"time": 1_718_445_600, "USD": 66_123, "EUR": 61_500}).encode()
-    assert rate_of(backend).quote() == Quote(66_123.0, datetime(2024, 6, 15, 10, tzinfo=UTC))
+    assert rate_of(backend).quote() == Quote(66_123.0, datetime(2024, 6, 15, 10, tzinfo=UTC), {"EUR": 0.930085})
+
+
+def test_other_currencies_are_ratios_to_the_dollar_where_the_backend_knows_them(backend: Backend) -> None:
+    known = b'"EUR": 90000, "JPY": 15000000, "GBP": 75000.5'
+    unknown = b'"CHF": -1, "CAD": 0, "AUD": null, "SEK": "9", "NOK": true, "DKK": 1e300, "ISK": 1e999, "NZD": 1e-9'
+    foreign = b'"eur": 1, "EURO": 2, "X-1": 3, "source": {"EUR": 4}'
+    backend.body = b'{"time": 1718445600, "USD": 100000, %s, %s, %s}' % (known, unknown, foreign)
+    assert rate_of(backend).quote().ratios == {"EUR": 0.9, "JPY": 150.0, "GBP": 0.750005}
+
+
+def test_what_a_recorded_backend_without_quotes_says_is_none(backend: Backend) -> None:
+    backend.body = b'{"time": 0, "USD": -1, "EUR": -1, "GBP": -1, "CAD": -1, "CHF": -1, "AUD": -1, "JPY": -1}'
+    with pytest.raises(RateUnavailableError, match="no exchange rate yet"):
+        rate_of(backend).quote()
 
 
 @pytest.mark.parametrize(
@@ -77,6 +91,8 @@ def test_a_quote_carries_its_own_time(backend: Backend) -> None:
         (b'{"time": 1718445600}', "did not answer with prices"),
         (b'{"time": 1718445600, "USD": "66000"}', "did not answer with prices"),
         (b"<html>", "did not answer with prices"),
+        (b'{"time": 1718445600, "USD": 66000, "\xff": 1}', "did not answer with prices"),
+        (b'{"time": 1718445600, "USD": 66000, "EUR": ' + b"[" * 60_000, "did not answer with prices"),
         (b"", "did not answer with prices"),
     ],
 )

@@ -8,6 +8,7 @@ from sqlalchemy import inspect, text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+    from sqlalchemy.engine.interfaces import ReflectedIndex
 
 Structure = dict[str, dict[str, Any]]
 
@@ -25,12 +26,18 @@ def structure_of(connection: Connection) -> Structure:
             "foreign keys": sorted(map(str, inspector.get_foreign_keys(table))),
             "uniques": sorted(map(str, inspector.get_unique_constraints(table))),
             "checks": sorted((check["name"], check["sqltext"]) for check in inspector.get_check_constraints(table)),
-            "indexes": sorted(map(str, inspector.get_indexes(table))),
+            "indexes": sorted(map(_index, inspector.get_indexes(table))),
             "never reuses ids": _never_reuses_ids(connection, table),
         }
         for table in inspector.get_table_names()
         if table != "alembic_version"
     }
+
+
+def _index(index: ReflectedIndex) -> str:
+    # Conditions are objects, which are not equal however alike they are.
+    options = {name: str(option) for name, option in index.get("dialect_options", {}).items()}
+    return str({**index, "dialect_options": options})
 
 
 def _never_reuses_ids(connection: Connection, table: str) -> bool | None:

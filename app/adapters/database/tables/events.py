@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.adapters.database.base import Base
@@ -17,6 +17,13 @@ class EventRow(Base):
     __tablename__ = "events"
     __table_args__ = (
         Index(None, "created_at"),
+        # Each price asks for the last of them, among millions of others.
+        Index(
+            "ix_events_price_divergence",
+            "id",
+            sqlite_where=text("type = 'price_divergence'"),
+            postgresql_where=text("type = 'price_divergence'"),
+        ),
         # Without it SQLite gives the id of a removed last row out again.
         {"sqlite_autoincrement": True},
     )
