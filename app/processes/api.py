@@ -29,6 +29,7 @@ from app.services.authentication import Authentication
 from app.services.health import HealthMonitor
 from app.services.health_checks import CRITICAL, HealthChecks
 from app.services.price_view import PriceView
+from app.services.wallet_prices import WalletPrices
 from app.web.application import WebServices, WebValues, create_app
 from app.web.server import serve
 
@@ -71,6 +72,12 @@ def price_view(database: Database) -> PriceView:
     return PriceView(DatabasePriceHistory(database, ring=lambda: None), partial(datetime.now, UTC))
 
 
+def wallet_prices(settings: Settings, database: Database) -> WalletPrices:
+    """Return what wallets are told of the price history of `database`."""
+    history = DatabasePriceHistory(database, ring=lambda: None)
+    return WalletPrices(history, timedelta(seconds=settings.price_max_age_seconds), partial(datetime.now, UTC))
+
+
 def make_app(settings: Settings, directories: configuration.Directories) -> Flask:
     """Return the application on the database of this host, with its health checked; called in the worker."""
     database = open_database(configuration.database_url(settings, directories))
@@ -89,11 +96,13 @@ def make_app(settings: Settings, directories: configuration.Directories) -> Flas
             allowed_origins=settings.allowed_origins,
             metrics_enabled=settings.metrics_enabled,
             explorer_url=settings.explorer_url,
+            wallet_prices_public=settings.wallet_prices_public,
         ),
         WebServices(
             authentication=Authentication(DatabaseAccounts(database), revoked, ThreadedPasswordCheck(), nobodys_hash()),
             revoked=revoked,
             prices=price_view(database),
+            wallet_prices=wallet_prices(settings, database),
             log=DatabaseEventLog(database),
             monitor=monitor,
             machine=LocalMachine(directories.state),

@@ -11,6 +11,7 @@ from app.web.api.auth import auth_blueprint
 from app.web.api.metrics import metrics_blueprint
 from app.web.api.openapi import openapi_blueprint
 from app.web.api.prices import prices_blueprint
+from app.web.api.wallet_prices import wallet_prices_blueprint
 from app.web.caller import authenticate_callers
 from app.web.figures import figures_registry
 from app.web.health import health_blueprint
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from app.services.health import HealthMonitor
     from app.services.health_checks import Machine
     from app.services.price_view import PriceView
+    from app.services.wallet_prices import WalletPrices
 
 _MAX_BODY_BYTES = 65_536
 
@@ -51,6 +53,7 @@ class WebValues:
         allowed_origins: Whose pages may read answers, besides our own.
         metrics_enabled: Whether /metrics is served.
         explorer_url: Block explorer for links; None without.
+        wallet_prices_public: Whether wallets need no token for their prices.
     """
 
     secret: str
@@ -63,6 +66,7 @@ class WebValues:
     allowed_origins: Collection[str]
     metrics_enabled: bool
     explorer_url: str | None
+    wallet_prices_public: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,7 @@ class WebServices:
     authentication: Authentication
     revoked: RevokedTokens
     prices: PriceView
+    wallet_prices: WalletPrices
     log: EventLog
     monitor: HealthMonitor
     machine: Machine
@@ -105,6 +110,7 @@ def create_app(values: WebValues, services: WebServices) -> Flask:
     auth = auth_blueprint(services.authentication, sessions, limiter.limit(f"{LOGINS_PER_MINUTE} per minute"))
     app.register_blueprint(auth)
     app.register_blueprint(prices_blueprint(services.prices))
+    app.register_blueprint(wallet_prices_blueprint(services.wallet_prices, public=values.wallet_prices_public))
     app.register_blueprint(health_blueprint(services.monitor))
     app.register_blueprint(metrics_blueprint(registry))
     app.register_blueprint(openapi_blueprint())

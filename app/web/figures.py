@@ -15,6 +15,7 @@ from app.services.storage import StorageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from app.domain.price.comparison import PriceComparison
     from app.services.event_log import EventLog
     from app.services.health import HealthMonitor
     from app.services.health_checks import Machine
@@ -46,6 +47,8 @@ class _Prices(Collector):
         if latest is not None:
             row = latest.comparison
             yield from _gauge("price_estimate_usd", "On-chain estimate of the newest row.", row.utxoracle_price)
+            yield from _gauge("price_confidence_ratio", "How far it can be trusted, 0 to 1.", row.confidence)
+            yield from _gauge("price_band_percent", "Half the width of its band.", _band_percent(row))
             yield from _gauge("price_exchange_usd", "Exchange rate of the newest row.", row.exchange_price)
             yield from _gauge("price_difference_usd", "Estimate minus rate of the newest row.", row.difference)
             yield from _gauge("price_difference_percent", "The same in per cent of the rate.", row.difference_percent)
@@ -96,6 +99,12 @@ class _Process(Collector):
         yield CounterMetricFamily(
             "utxoracle_process_cpu_seconds", "Processor time of this process.", value=time.process_time()
         )
+
+
+def _band_percent(row: PriceComparison) -> float | None:
+    if row.band_low is None or row.band_high is None or row.utxoracle_price is None:
+        return None
+    return 50 * (row.band_high - row.band_low) / row.utxoracle_price
 
 
 def _gauge(name: str, documentation: str, value: float | None) -> Iterator[GaugeMetricFamily]:

@@ -182,6 +182,7 @@ def subscriptions(frames: Frames, service: StreamService) -> None:
         history.record(PriceComparison(timestamp=slot_of(now), invalid_reason="not_enough_data"), now)
         assert frames.next(client)["is_valid"] is False
         figures: dict[str, Any] = {"utxoracle_price": 1e5, "exchange_price": 99_999.5, "block_height": 9}
+        figures |= {"band_low": 99_600.5, "band_high": 100_400.5, "confidence": 0.8}
         history.record(PriceComparison(timestamp=slot_of(now), is_valid=True, **figures), now)
         assert frames.next(client)["is_valid"] is True
         client.send(type="ping")

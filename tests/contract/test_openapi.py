@@ -16,6 +16,7 @@ from app.adapters.database.engine import open_database
 from app.adapters.database.migration import upgrade
 from tests.fakes.web_application import PASSWORD, WebApplication
 
+WALLET_PRICES = "/api/v1/prices"
 LOGIN = {"username": "watcher", "password": PASSWORD}
 
 
@@ -94,8 +95,21 @@ def walk(web: WebApplication) -> Iterator[tuple[str, str, TestResponse]]:
     yield f"{prices}/latest", "get", client.get(f"{prices}/latest", headers=token)
     for path in ("historical", "comparison"):
         yield f"{prices}/{path}", "get", client.get(f"{prices}/{path}", headers=token)
+    yield WALLET_PRICES, "get", client.get(WALLET_PRICES, headers=token)
     web.keep(slots_ago=1)
+    figures = {
+        "band_low": 1e5,
+        "band_high": 1.02e5,
+        "confidence": 0.8,
+        "point_count": 9,
+        "exchange_ratios": {"EUR": 0.9},
+    }
+    web.keep(slots_ago=2, **figures)
     web.keep(utxoracle_price=None, is_valid=False, invalid_reason="not_enough_data", exchange_time=web.clock())
+    yield f"{prices}/latest", "get", client.get(f"{prices}/latest", headers=token)
+    ages = "?from=2009-01-03T00:00:00Z&to=2036-01-01T00:00:00Z&bucket="
+    for bucket in ("day", "hour"):
+        yield f"{prices}/historical", "get", client.get(f"{prices}/historical{ages}{bucket}", headers=token)
     queries = ["", "?days=365", "?bucket=hour", "?bucket=day", "?columns=all", "?columns=timestamp,is_valid", "?days=0"]
     for query in queries:
         yield f"{prices}/historical", "get", client.get(f"{prices}/historical{query}", headers=token)
@@ -103,7 +117,12 @@ def walk(web: WebApplication) -> Iterator[tuple[str, str, TestResponse]]:
     known = client.get(f"{prices}/historical{frame}", headers=token)
     tag = token | {"If-None-Match": known.headers["ETag"]}
     yield f"{prices}/historical", "get", client.get(f"{prices}/historical{frame}", headers=tag)
-    for path in (f"{prices}/latest", f"{prices}/historical", f"{prices}/comparison", "/metrics", "/api/openapi.json"):
+    tag = token | {"If-None-Match": client.get(WALLET_PRICES, headers=token).headers["ETag"]}
+    yield WALLET_PRICES, "get", client.get(WALLET_PRICES, headers=tag)
+    for path in (
+        *(f"{prices}/latest", f"{prices}/historical", f"{prices}/comparison", WALLET_PRICES),
+        *("/metrics", "/api/openapi.json"),
+    ):
         yield path, "get", client.get(path, headers=token)
         yield path, "get", client.get(path)
     yield "/metrics", "get", client.get("/metrics?format=json", headers=token)

@@ -6,11 +6,14 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, WebSocket, expect
 
 from tests.e2e.chromium import chromium
+from tests.e2e.made_up_prices import MadeUpPrices
 from tests.e2e.operator import CHECKOUT, Operator, inventory
 
 URL = os.environ.get("UTXORACLE_E2E_URL", "https://127.0.0.1:8443")
@@ -115,6 +118,38 @@ def test_it_shows_the_price_of_the_chain_its_health_and_its_figures(
     page.screenshot(path=SCREENSHOTS / "dashboard.png", full_page=True)
 
 
+def test_it_shows_how_far_the_price_can_be_trusted(
+    new_page: Callable[..., Page], session: StorageState, operator: Operator
+) -> None:
+    operator.root(f"systemctl start {JOB}")
+    page = new_page(session)
+    open_dashboard(page)
+    expect(page.locator("#band-words")).to_have_text(re.compile(r"^± [0-9.]+ %, nine times in ten$"))
+    expect(page.locator("#confidence-words")).to_have_text(re.compile(r"^[0-9]+ %, (high|medium|low|very low)$"))
+    page.get_by_text("Where this comes from").click()
+    details = dict(
+        zip(*(page.locator(f"#estimate-figures {tag}").all_inner_texts() for tag in ("dt", "dd")), strict=True)
+    )
+    low, high = (usd(each) for each in details["Nine times in ten within"].split(" to "))
+    assert low <= usd(page.locator("#estimate").inner_text()) <= high
+    assert {"Lock margin over other prices", "Signal, in standard deviations"} <= set(details)
+
+
+def test_every_timeframe_has_a_chart_and_the_choice_is_remembered(
+    new_page: Callable[..., Page], session: StorageState
+) -> None:
+    page = new_page(session)
+    open_dashboard(page)
+    for name in ("1 h", "24 h", "7 d", "30 d", "1 y", "all"):
+        page.get_by_text(name, exact=True).click()
+        expect(page.locator("#chart")).to_have_attribute("aria-busy", "false")
+        expect(page.locator("#chart svg")).to_be_visible()
+        expect(page.locator("#chart-summary")).to_contain_text("times are UTC")
+    page.reload()
+    expect(page.get_by_label("all", exact=True)).to_be_checked()
+    expect(page.locator("#chart-summary")).to_contain_text("mean of a day")
+
+
 def test_a_new_price_arrives_by_the_websocket(
     new_page: Callable[..., Page], session: StorageState, operator: Operator
 ) -> None:
@@ -192,3 +227,131 @@ def test_a_session_that_ran_out_is_renewed_and_one_that_was_ended_is_not(new_pag
     expect(page).to_have_url(re.compile("/login$"))
     page.goto(URL)
     expect(page).to_have_url(re.compile("/login$"))
+
+
+def show(page: Page, rows: dict[int, dict[str, Any]]) -> MadeUpPrices:
+    """Open the dashboard with these rows, by how many slots ago they are, in place of those of the appliance."""
+    prices = MadeUpPrices(rows)
+    prices.install(page)
+    open_dashboard(page)
+    return prices
+
+
+NOTHING = "\N{EN DASH}"
+INVALID: dict[str, Any] = {"is_valid": False, "invalid_reason": "too_few_points", "difference": 1000.0}
+
+
+def test_gaps_in_the_history_are_gaps_in_the_chart(new_page: Callable[..., Page], session: StorageState) -> None:
+    page = new_page(session)
+    rows: dict[int, dict[str, Any]] = {ago: {} for ago in range(120)}
+    # Without a row, with an invalid one on each side of a valid one, and without a rate.
+    del rows[30]
+    rows[60] = rows[62] = INVALID
+    rows[90] = {"exchange_price": None, "difference": None, "difference_percent": None}
+    show(page, rows)
+    expect(page.locator("#chart .line.estimate")).to_have_count(3)
+    expect(page.locator("#chart .dot.estimate")).to_have_count(1)
+    expect(page.locator("#chart .band")).to_have_count(3)
+    expect(page.locator("#chart .whisker")).to_have_count(1)
+    expect(page.locator("#chart .line.rate")).to_have_count(3)
+    expect(page.locator("#chart-summary")).to_contain_text("3 gaps without a valid estimate.")
+    page.screenshot(path=SCREENSHOTS / "gaps.png", full_page=True)
+
+
+def test_a_price_that_never_moves_is_a_level_line(new_page: Callable[..., Page], session: StorageState) -> None:
+    page = new_page(session)
+    show(page, {ago: {"band_low": None, "band_high": None, "exchange_price": None} for ago in range(120)})
+    expect(page.locator("#chart .line")).to_have_count(1)
+    expect(page.locator("#chart-summary")).to_contain_text("Estimate from $100,000 to $100,000. No exchange rate.")
+    drawn = page.locator("#chart .line").get_attribute("d") or ""
+    heights = {float(each) for each in re.findall(r",([0-9.]+)", drawn)}
+    assert len(heights) == 1
+    assert 40 < heights.pop() < 220
+
+
+def test_an_old_price_is_called_old(new_page: Callable[..., Page], session: StorageState) -> None:
+    page = new_page(session)
+    show(page, {ago: {} for ago in range(5, 100)})
+    expect(page.locator("#chart-state")).to_have_text(re.compile(r"^The newest price is 5\d minutes old\.$"))
+    expect(page.locator("#estimate-state")).to_contain_text("no run has written a row since")
+    expect(page.locator("#estimate")).to_have_text("$100,000")
+    page.screenshot(path=SCREENSHOTS / "old.png", full_page=True)
+
+
+def test_runs_that_stopped_with_an_invalid_row_are_called_so(
+    new_page: Callable[..., Page], session: StorageState
+) -> None:
+    page = new_page(session)
+    show(page, {5: INVALID, 9: {}})
+    expect(page.locator("#chart-state")).to_have_text(re.compile(r"^The newest valid price is 9\d minutes old\.$"))
+    expect(page.locator("#estimate-state")).to_contain_text("no run has written a row since")
+
+
+def test_the_last_valid_price_stays_while_newer_runs_find_none(
+    new_page: Callable[..., Page], session: StorageState
+) -> None:
+    page = new_page(session)
+    show(page, {0: INVALID | {"utxoracle_price": 5.0}, 400: {}})
+    expect(page.locator("#estimate")).to_have_text("$100,000")
+    expect(page.locator("#difference")).to_have_text(NOTHING)
+    expect(page.locator("#chart-state")).to_have_text("The newest valid price is 2 days old.")
+    expect(page.locator("#estimate-state")).to_contain_text("found no valid one: too few payments near the estimate.")
+
+
+def test_without_any_valid_price_there_is_no_figure(new_page: Callable[..., Page], session: StorageState) -> None:
+    page = new_page(session)
+    show(page, {0: INVALID, 1: INVALID})
+    expect(page.locator("#estimate")).to_have_text(NOTHING)
+    expect(page.locator("#band")).to_be_hidden()
+    expect(page.locator("#chart-state")).to_have_text("There is no valid price yet.")
+    expect(page.locator("#chart .line.rate")).to_have_count(1)
+    expect(page.locator("#chart-summary")).to_contain_text("No valid estimate.")
+
+
+def test_an_empty_timeframe_says_where_the_newest_price_is(
+    new_page: Callable[..., Page], session: StorageState
+) -> None:
+    page = new_page(session)
+    prices = show(page, {9: {}})
+    page.get_by_text("1 h", exact=True).click()
+    at = datetime.fromisoformat(prices.row(9)["timestamp"])
+    expect(page.locator("#chart-empty")).to_have_text(
+        re.compile(rf"^No prices in the last hour yet; the newest is of .*, {at:%H:%M} UTC\.$")
+    )
+    expect(page.locator("#chart-plot")).to_be_hidden()
+
+
+def test_a_moment_can_be_read_with_the_keys(new_page: Callable[..., Page], session: StorageState) -> None:
+    page = new_page(session)
+    prices = show(page, {0: {}, 1: {"utxoracle_price": 98_000.0, "band_low": None, "band_high": None}, 2: INVALID})
+    plot = page.get_by_role("slider", name="Moment in the chart")
+    plot.press("ArrowRight")
+    expect(page.locator("#chart-readout")).to_contain_text(
+        "UTC · estimate $100,000 ± 0.4 % · rate $99,000 · difference +$1,000 (+1.01 %)"
+    )
+    plot.press("ArrowLeft")
+    at = datetime.fromisoformat(prices.row(1)["timestamp"])
+    expect(plot).to_have_attribute("aria-valuetext", re.compile(rf"{at:%H:%M} UTC · estimate \$98,000 · rate"))
+    plot.press("Home")
+    expect(page.locator("#chart-readout")).to_contain_text("no valid estimate · rate $99,000")
+    plot.press("Escape")
+    expect(page.locator("#chart .mark")).to_have_count(0)
+
+
+def test_what_is_filled_in_later_is_drawn_and_is_not_the_newest(
+    new_page: Callable[..., Page], session: StorageState
+) -> None:
+    page = new_page(session)
+    prices = show(page, {2: {}, 5: {}})
+    expect(page.locator("#chart .dot.estimate")).to_have_count(2)
+    for ago in (3, 4):
+        prices.tell(ago, source="backfill", utxoracle_price=50_000.0)
+    prices.tell(2, source="backfill", utxoracle_price=40_000.0)
+    expect(page.locator("#chart .line.estimate")).to_have_count(1)
+    expect(page.locator("#estimate")).to_have_text("$100,000")
+    expect(page.locator("#chart-summary")).to_contain_text("Estimate from $50,000 to $100,000.")
+    prices.tell(1, utxoracle_price=101_000.0)
+    expect(page.locator("#estimate")).to_have_text("$101,000")
+    prices.tell(0, **INVALID)
+    expect(page.locator("#estimate-state")).to_contain_text("found no valid one")
+    expect(page.locator("#estimate")).to_have_text("$101,000")

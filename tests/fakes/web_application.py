@@ -24,6 +24,7 @@ from app.services.authentication import Authentication
 from app.services.health import HealthMonitor, Pace
 from app.services.health_checks import CRITICAL
 from app.services.price_view import PriceView
+from app.services.wallet_prices import WalletPrices
 from app.web.application import WebServices, WebValues, create_app
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough"  # noqa: S105 - signs nothing outside the tests
@@ -43,6 +44,7 @@ VALUES: dict[str, Any] = {
     "allowed_origins": ["https://friend.example"],
     "metrics_enabled": True,
     "explorer_url": None,
+    "wallet_prices_public": False,
 }
 
 
@@ -77,6 +79,7 @@ class WebApplication:
                 authentication=Authentication(self.accounts, self.revoked, check_password_hash, WEAK_HASH("x")),
                 revoked=self.revoked,
                 prices=PriceView(self.history, self.clock),
+                wallet_prices=WalletPrices(self.history, timedelta(hours=2), self.clock),
                 log=DatabaseEventLog(self.database),
                 monitor=self.monitor,
                 machine=LocalMachine(Path("/")),

@@ -34,7 +34,7 @@ def named(web: WebApplication, name: str, **labels: str) -> float | None:
 
 
 def test_the_manifest_names_what_is_served_and_nothing_else(web: WebApplication) -> None:
-    web.keep()
+    web.keep(confidence=0.8, band_low=100_600.0, band_high=101_400.0)
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \|", MANIFEST.read_text(encoding="utf-8"), re.MULTILINE)
     listed = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
     web.client().get("/health")
@@ -49,8 +49,10 @@ def test_the_manifest_names_what_is_served_and_nothing_else(web: WebApplication)
 
 def test_figures_of_the_newest_row(web: WebApplication) -> None:
     web.keep(slots_ago=2, is_valid=False, invalid_reason="too_few_points")
-    web.keep()
+    web.keep(confidence=0.8, band_low=99_990.0, band_high=102_010.0)
     assert named(web, "utxoracle_price_estimate_usd") == 101_000
+    assert named(web, "utxoracle_price_confidence_ratio") == 0.8
+    assert named(web, "utxoracle_price_band_percent") == 1
     assert named(web, "utxoracle_price_exchange_usd") == 100_000
     assert named(web, "utxoracle_price_difference_usd") == 1000
     assert named(web, "utxoracle_price_difference_percent") == 1
@@ -65,6 +67,8 @@ def test_what_is_not_known_is_left_out(web: WebApplication) -> None:
     assert named(web, "utxoracle_price_estimate_usd") is None
     web.keep(exchange_price=None)
     assert named(web, "utxoracle_price_estimate_usd") == 101_000
+    assert named(web, "utxoracle_price_confidence_ratio") is None
+    assert named(web, "utxoracle_price_band_percent") is None
     assert named(web, "utxoracle_price_exchange_usd") is None
     assert named(web, "utxoracle_price_difference_usd") is None
 

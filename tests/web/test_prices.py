@@ -44,6 +44,85 @@ def test_the_latest_row_says_its_age(web: WebApplication) -> None:
     assert (row["confidence"], row["invalid_reason"], row["is_valid"]) == (None, None, True)
 
 
+FIGURES: dict[str, Any] = {
+    "band_low": 100_600.0,
+    "band_high": 101_400.0,
+    "confidence": 0.82,
+    "lock_margin": 1.4,
+    "signal": 88.5,
+    "point_count": 20_000,
+    "spread_percent": 1.1,
+    "change_percent": -0.3,
+    "window_price": 100_900.0,
+    "published_price": 50_450.0,
+    "provenance": None,
+    "exchange_sources": {"mempool": 100_000.0},
+    "exchange_outliers": {"elsewhere": 9.5},
+    "exchange_ratios": {"EUR": 0.86},
+}
+
+
+def test_how_far_a_price_can_be_trusted_is_served_with_it_in_every_form(web: WebApplication) -> None:
+    web.keep(**FIGURES)
+    latest = get(web, "latest")
+    (row,) = get(web, "historical")["items"]
+    columns = get(web, "historical", columns="all")["columns"]
+    for name, value in FIGURES.items():
+        assert latest[name] == row[name] == value, name
+        assert columns[name] == [value], name
+
+
+def test_a_bucket_tells_the_band_and_the_confidence_too(web: WebApplication) -> None:
+    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - DAY
+    ago = int((web.clock() - day) / timedelta(minutes=10))
+    web.keep(slots_ago=ago, **FIGURES)
+    web.keep(slots_ago=ago - 1, **FIGURES | {"band_low": 100_400.0, "band_high": 101_600.0, "confidence": 0.62})
+    (row,) = get(web, "historical", days=3, bucket="day")["items"]
+    assert (row["band_low"], row["band_high"], row["confidence"]) == (100_500.0, 101_500.0, pytest.approx(0.72))
+    assert row["lock_margin"] is row["exchange_sources"] is None
+    web.keep(slots_ago=ago - 2, **FIGURES | {"band_low": 100_400.0, "confidence": None})
+    (row,) = get(web, "historical", days=3, bucket="day")["items"]
+    assert (row["band_low"], row["confidence"]) == (100_466.6667, 0.72)
+
+
+def test_an_invalid_row_brings_the_newest_valid_one_along(web: WebApplication) -> None:
+    web.keep(slots_ago=0, is_valid=False, invalid_reason="too_few_points")
+    assert get(web, "latest")["last_valid"] is None
+    earlier, later = (web.keep(slots_ago=ago, source="backfill") for ago in (9000, 8999))
+    assert get(web, "latest")["last_valid"]["timestamp"] == later.isoformat() != earlier.isoformat()
+    filled_in = web.keep(slots_ago=0, source="import")
+    latest = get(web, "latest")
+    assert (latest["is_valid"], latest["last_valid"]["timestamp"]) == (False, filled_in.isoformat())
+    web.keep()
+    latest = get(web, "latest")
+    assert (latest["is_valid"], latest["last_valid"]) == (True, None)
+
+
+def test_where_no_price_is_ever_valid_nobody_looks_through_all_rows_again(web: WebApplication) -> None:
+    web.keep(is_valid=False, invalid_reason="too_few_points")
+    get(web, "latest")
+    statements = statements_of(web)
+    get(web, "latest")
+    assert statements
+    assert not [each for each in statements if "price_comparisons.is_valid" in each.partition("WHERE")[2]]
+
+
+def test_days_of_all_time_begin_with_the_first_row_and_cost_nothing_before_it(web: WebApplication) -> None:
+    days_ago = (4000, 3999, 3990, 3000, 9, 8, 0)
+    kept = [web.keep(slots_ago=144 * ago, utxoracle_price=1000.0 + ago) for ago in days_ago]
+    statements = statements_of(web)
+    frame = {"from": "2009-01-03T00:00:00Z", "to": (datetime.now(UTC) + DAY).isoformat()}
+    found = get(web, "historical", bucket="day", **frame)
+    assert [row["timestamp"][:10] for row in found["items"]] == [f"{each:%Y-%m-%d}" for each in kept]
+    assert [row["utxoracle_price"] for row in found["items"]] == [
+        1000.0 + ago for ago in (4000, 3999, 3990, 3000, 9, 8, 0)
+    ]
+    assert len([each for each in statements if "avg(" in each]) <= 4001 // 8 + 1
+    for bucket in ("raw", "hour"):
+        assert get(web, "historical", 400, bucket=bucket, **frame)["code"] == "BAD_QUERY"
+    assert "30 years" in get(web, "historical", 400, bucket="day", **frame | {"from": "1990-01-01T00:00:00Z"})["detail"]
+
+
 def test_the_latest_row_is_served_although_it_is_invalid_and_old(web: WebApplication) -> None:
     web.keep(slots_ago=5, utxoracle_price=None, is_valid=False, invalid_reason="node_unreachable")
     row = get(web, "latest")
@@ -246,6 +325,7 @@ def test_a_client_that_cannot_read_gzip_is_never_sent_it(web: WebApplication, cl
 
 
 def test_a_failed_answer_is_not_kept(web: WebApplication, client: FlaskClient) -> None:
+    web.keep()
     with web.database.writing() as connection:
         connection.exec_driver_sql("ALTER TABLE price_comparisons RENAME COLUMN difference TO away")
     assert client.get(f"{BASE}/historical", headers=web.bearer()).status_code == 503

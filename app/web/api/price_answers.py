@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 MAX_DAYS = 365
 
+# More than there are blocks of.
+MAX_YEARS_BY_DAY = 30
+MAX_BY_DAY = timedelta(days=MAX_YEARS_BY_DAY * 366)
+
 Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, description="UTC, ISO 8601 with offset.")]
 AwareTime = Annotated[datetime, Meta(tz=True)]
 TIMES = frozenset({"timestamp", "exchange_time"})
@@ -22,21 +26,57 @@ Days = Annotated[int, Meta(ge=1, le=MAX_DAYS)]
 class PriceRow(msgspec.Struct, kw_only=True):
     """One comparison of the on-chain estimate with the exchange rate."""
 
-    timestamp: Moment
-    source: str
+    timestamp: Annotated[Moment, Meta(description="The 10-minute slot.")]
+    source: Annotated[str, Meta(description="`live`, `backfill` or `import`.")]
     utxoracle_price: Annotated[float | None, Meta(description="The on-chain estimate, USD per BTC.")]
+    band_low: Annotated[
+        float | None, Meta(description="The price is above it and below `band_high` nine times in ten.")
+    ]
+    band_high: Annotated[float | None, Meta(description="See `band_low`; USD per BTC.")]
+    confidence: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(description="How far the estimate can be trusted; null without one, and in rows of earlier releases."),
+    ]
+    window_price: Annotated[
+        float | None,
+        Meta(description="The estimate for the whole window of blocks; `utxoracle_price` is that of its end."),
+    ]
+    published_price: Annotated[
+        float | None,
+        Meta(description="What the published method makes of the window, where that is not `window_price`."),
+    ]
     exchange_price: Annotated[float | None, Meta(description="The exchange rate, USD per BTC.")]
     difference: Annotated[float | None, Meta(description="Estimate minus rate, USD.")]
     difference_percent: Annotated[float | None, Meta(description="In per cent of the exchange rate.")]
-    confidence: Annotated[float, Meta(ge=0, le=1)] | None
-    block_height: Annotated[int | None, Meta(description="Newest block of the estimate.")]
-    block_hash: str | None
-    block_count: int | None
-    output_count: int | None
-    block_source: str | None
-    exchange_time: Moment | None
-    is_valid: bool
-    invalid_reason: str | None
+    lock_margin: Annotated[
+        float | None, Meta(description="By how much the estimate explains the window better than any other price does.")
+    ]
+    signal: Annotated[float | None, Meta(description="How far round dollar amounts stand out, in standard deviations.")]
+    point_count: Annotated[
+        int | None, Meta(description="Round dollar amounts, and what looks like them, within 5 % of the estimate.")
+    ]
+    spread_percent: Annotated[float | None, Meta(description="Median distance of those from the estimate.")]
+    change_percent: Annotated[
+        float | None, Meta(description="From the valid estimate before; null when there is none of the day before.")
+    ]
+    block_height: Annotated[int | None, Meta(description="Newest block of the window.")]
+    block_hash: Annotated[str | None, Meta(description="Its hash.")]
+    block_count: Annotated[int | None, Meta(description="Blocks in the window.")]
+    output_count: Annotated[int | None, Meta(description="Outputs that passed the filters.")]
+    block_source: Annotated[str | None, Meta(description="Which upstream served the blocks.")]
+    exchange_time: Annotated[Moment | None, Meta(description="When the exchange rate was quoted.")]
+    exchange_sources: Annotated[
+        dict[str, float] | None, Meta(description="USD rates by source that went into `exchange_price`.")
+    ]
+    exchange_outliers: Annotated[
+        dict[str, float] | None, Meta(description="Those that were left out for lying too far from the others.")
+    ]
+    exchange_ratios: Annotated[
+        dict[str, float] | None, Meta(description="Units of other currencies by code that cost a dollar.")
+    ]
+    provenance: Annotated[str | None, Meta(description="Where an imported row comes from.")]
+    is_valid: Annotated[bool, Meta(description="Whether `utxoracle_price` may be shown as a price.")]
+    invalid_reason: Annotated[str | None, Meta(description="Why not, as a word; null for a valid one.")]
 
 
 class LatestPrice(PriceRow, kw_only=True):
@@ -44,6 +84,9 @@ class LatestPrice(PriceRow, kw_only=True):
 
     age_seconds: Annotated[float, Meta(ge=0)]
     stale: Annotated[bool, Meta(description="Whether newer rows should be there and are not.")]
+    last_valid: Annotated[
+        PriceRow | None, Meta(description="The newest valid row where this one is not; null otherwise, or without any.")
+    ]
 
 
 class Frame(msgspec.Struct, rename={"start": "from", "end": "to"}):
@@ -54,7 +97,7 @@ class Frame(msgspec.Struct, rename={"start": "from", "end": "to"}):
 
 
 class HistoryQuery(msgspec.Struct, forbid_unknown_fields=True, rename={"start": "from", "end": "to"}):
-    """Days up to now, or a timeframe."""
+    """Days up to now, or a timeframe: of 365 days at most, with `bucket=day` of 30 years."""
 
     days: Days | None = None
     start: AwareTime | None = None
@@ -78,7 +121,7 @@ class History(msgspec.Struct):
     bucket: str
     count: int
     items: list[PriceRow] | UnsetType = UNSET
-    columns: dict[str, list[str | float | bool | None]] | UnsetType = UNSET
+    columns: dict[str, list[str | float | bool | dict[str, float] | None]] | UnsetType = UNSET
     next_cursor: None = None
 
 

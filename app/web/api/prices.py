@@ -16,7 +16,9 @@ from werkzeug.http import is_resource_modified
 from app.services.price_view import PriceView, Timeframe
 from app.web.answer_cache import AnswerCache
 from app.web.api.price_answers import (
+    MAX_BY_DAY,
     MAX_DAYS,
+    MAX_YEARS_BY_DAY,
     Comparison,
     ComparisonQuery,
     ComparisonTimeframe,
@@ -50,7 +52,13 @@ def prices_blueprint(prices: PriceView) -> Blueprint:
         if newest is None:
             raise ProblemError(404, "NO_DATA", "There is no price yet; a run every 10 minutes brings them.")
         age_seconds = newest.age.total_seconds()
-        return LatestPrice(**row_fields(newest.comparison), age_seconds=age_seconds, stale=newest.is_stale)
+        last_valid = None if newest.comparison.is_valid else prices.last_valid()
+        return LatestPrice(
+            **row_fields(newest.comparison),
+            age_seconds=age_seconds,
+            stale=newest.is_stale,
+            last_valid=None if last_valid is None else PriceRow(**row_fields(last_valid)),
+        )
 
     @routes.get("/historical")
     @operation(
@@ -126,8 +134,10 @@ def _timeframe(query: HistoryQuery, prices: PriceView) -> Timeframe:
         raise ProblemError(400, "BAD_QUERY", "Give either `days`, or both `from` and `to`.")
     if query.start >= query.end:
         raise ProblemError(400, "BAD_QUERY", "`from` must be before `to`.")
-    if query.end - query.start > timedelta(days=MAX_DAYS + 1):
-        raise ProblemError(400, "BAD_QUERY", f"At most {MAX_DAYS} days at a time; ask again for the others.")
+    if query.end - query.start > (MAX_BY_DAY if query.bucket == "day" else timedelta(days=MAX_DAYS + 1)):
+        raise ProblemError(
+            400, "BAD_QUERY", f"At most {MAX_DAYS} days at a time, or {MAX_YEARS_BY_DAY} years with `bucket=day`."
+        )
     try:
         return Timeframe(query.start.astimezone(UTC), query.end.astimezone(UTC))
     except OverflowError:

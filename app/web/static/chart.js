@@ -1,105 +1,86 @@
-const SVG = "http://www.w3.org/2000/svg";
-const HEIGHT = 240;
-const MARGIN = { top: 12, right: 12, bottom: 26, left: 64 };
-const DAY_MS = 86_400_000;
-// Runs come every 10 minutes; a line over more than one missed run would claim to know what nobody does.
-const GAP_MS = 21 * 60_000;
+import { drawing } from "./drawing.js";
+import { rowWords, summaryOf } from "./telling.js";
 
-// Draws rows of {at, estimate, rate} (milliseconds, USD or null) of the 24 hours up to `now` into `place`.
-export function drawChart(place, rows, now) {
-  const series = ["estimate", "rate"].map((name) => ({
-    name,
-    runs: runsOf(rows.filter((row) => row[name] !== null).map((row) => ({ at: row.at, value: row[name] }))),
-  }));
-  const values = series.flatMap(({ runs }) => runs.flat().map((point) => point.value));
-  if (!values.length) {
-    const empty = document.createElement("p");
-    empty.className = "empty";
-    empty.textContent = "No prices in the last 24 hours yet.";
-    place.replaceChildren(empty);
-    return;
-  }
-  const width = Math.max(280, place.clientWidth);
-  const ticks = ticksFor(Math.min(...values), Math.max(...values));
-  const x = (at) => MARGIN.left + ((at - (now - DAY_MS)) / DAY_MS) * (width - MARGIN.left - MARGIN.right);
-  const low = ticks[0];
-  const y = (value) =>
-    HEIGHT - MARGIN.bottom - ((value - low) / (ticks.at(-1) - low)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
+const LEAST_WIDTH = 280;
+const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageUp: 12, PageDown: -12 };
+const HINT = "Point at the chart, or go along it with the arrow keys, to read one moment.";
 
-  const svg = element("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": spoken(series) });
-  for (const tick of ticks) {
-    svg.append(element("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(tick), y2: y(tick) }));
-    svg.append(text(dollars(tick), { x: MARGIN.left - 8, y: y(tick) + 4, "text-anchor": "end" }));
+// Rows over time: estimate, band and rate, and one of them in words. With keys it is a slider over the rows.
+export class Chart {
+  #plot;
+  #empty;
+  #readout;
+  #summary;
+  #rows = [];
+  #range = null;
+  #drawn = null;
+  #chosen = null;
+
+  constructor({ plot, empty, readout, summary }) {
+    this.#plot = plot;
+    this.#empty = empty;
+    this.#readout = readout;
+    this.#summary = summary;
+    plot.addEventListener("pointermove", (event) => this.#choose(this.#nearest(event)));
+    plot.addEventListener("pointerdown", (event) => this.#choose(this.#nearest(event)));
+    // A finger that is lifted leaves as well, and what it pointed at should stay.
+    plot.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && this.#choose(null));
+    plot.addEventListener("blur", () => this.#choose(null));
+    plot.addEventListener("keydown", (event) => this.#move(event));
   }
-  for (const at of hoursUpTo(now, width < 500 ? 6 : 3)) {
-    svg.append(text(clock(at), { x: x(at), y: HEIGHT - 8, "text-anchor": "middle" }));
-  }
-  for (const { name, runs } of series.reverse()) {
-    for (const run of runs) {
-      const path = run.map(({ at, value }) => `${x(at).toFixed(1)},${y(value).toFixed(1)}`).join("L");
-      if (run.length > 1) svg.append(element("path", { class: `line ${name}`, d: `M${path}` }));
-      else svg.append(element("circle", { class: `dot ${name}`, cx: x(run[0].at), cy: y(run[0].value), r: 3 }));
+
+  // `rows` oldest first, up to `now`; without any of them `sentence` is what there is to say.
+  show(rows, range, now, sentence) {
+    this.#range = range;
+    const from = range.spanMs === null ? (rows[0]?.start ?? now) : now - range.spanMs;
+    this.#rows = rows
+      .filter((row) => row.at >= from && (row.estimate !== null || row.rate !== null))
+      .map((row) => (row.at > now ? { ...row, at: now } : row));
+    const isEmpty = !this.#rows.length;
+    this.#empty.hidden = !isEmpty;
+    this.#plot.hidden = this.#readout.hidden = this.#summary.hidden = isEmpty;
+    if (isEmpty) {
+      this.#empty.textContent = sentence;
+      return;
     }
+    // All time may have begun just now.
+    const least = now - 6 * range.stepMs;
+    const width = Math.max(LEAST_WIDTH, this.#plot.clientWidth);
+    this.#drawn = drawing(this.#rows, { from: Math.min(from, least), to: now, stepMs: range.stepMs, width });
+    this.#plot.replaceChildren(this.#drawn.svg);
+    this.#summary.textContent = summaryOf(this.#rows, range);
+    this.#plot.setAttribute("aria-valuemax", this.#rows.length - 1);
+    this.#choose(this.#rows.findIndex((row) => row.start === this.#chosen));
   }
-  place.replaceChildren(svg);
-}
 
-function runsOf(points) {
-  const runs = [];
-  for (const point of points) {
-    const run = runs.at(-1);
-    if (run && point.at - run.at(-1).at <= GAP_MS) run.push(point);
-    else runs.push([point]);
+  #nearest(event) {
+    const box = this.#plot.getBoundingClientRect();
+    const at = this.#drawn.at(((event.clientX - box.left) / box.width) * this.#drawn.width);
+    let best = 0;
+    for (let index = 1; index < this.#rows.length; index += 1) {
+      if (Math.abs(this.#rows[index].at - at) < Math.abs(this.#rows[best].at - at)) best = index;
+    }
+    return best;
   }
-  return runs;
-}
 
-function ticksFor(least, greatest) {
-  // A price that hardly moves is a level line in the middle, not a cliff.
-  const span = Math.max(greatest - least, greatest * 0.002);
-  const low = (least + greatest - span) / 2;
-  const high = low + span;
-  const rough = span / 3;
-  const magnitude = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((each) => each * magnitude).find((each) => each >= rough);
-  const ticks = [];
-  for (let tick = Math.floor(low / step); tick <= Math.ceil(high / step) || ticks.length < 2; tick += 1) {
-    ticks.push(tick * step);
+  #move(event) {
+    const last = this.#rows.length - 1;
+    const current = this.#rows.findIndex((row) => row.start === this.#chosen);
+    const ends = { Home: 0, End: last, Escape: null };
+    if (event.key in ends) this.#choose(ends[event.key]);
+    else if (!(event.key in STEPS)) return;
+    else this.#choose(current < 0 ? last : Math.min(last, Math.max(0, current + STEPS[event.key])));
+    event.preventDefault();
   }
-  return ticks;
-}
 
-function* hoursUpTo(now, step) {
-  const first = new Date(now - DAY_MS);
-  first.setMinutes(0, 0, 0);
-  for (let hour = 1; hour <= 24; hour += 1) {
-    const at = new Date(first.getTime() + hour * 3_600_000);
-    const edge = DAY_MS / 40;
-    if (at.getHours() % step === 0 && at - (now - DAY_MS) > edge && now - at > edge) yield at.getTime();
+  #choose(index) {
+    if (!this.#rows.length) return;
+    const row = this.#rows[index ?? -1] ?? null;
+    this.#chosen = row?.start ?? null;
+    this.#drawn.mark(row);
+    const words = row ? rowWords(row, this.#range) : HINT;
+    if (this.#readout.textContent !== words) this.#readout.textContent = words;
+    this.#plot.setAttribute("aria-valuenow", row ? index : this.#rows.length - 1);
+    this.#plot.setAttribute("aria-valuetext", row ? words : rowWords(this.#rows.at(-1), this.#range));
   }
-}
-
-function spoken(series) {
-  const parts = series.map(({ name, runs }) => {
-    const values = runs.flat().map((point) => point.value);
-    if (!values.length) return `no ${name}`;
-    return `${name} between ${dollars(Math.min(...values))} and ${dollars(Math.max(...values))}`;
-  });
-  return `Prices of the last 24 hours: ${parts.join("; ")}`;
-}
-
-const dollars = (value) =>
-  value.toLocaleString("en-US", { style: "currency", currency: "USD", maximumFractionDigits: value < 100 ? 2 : 0 });
-const clock = (at) => new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
-
-function text(content, attributes) {
-  const made = element("text", attributes);
-  made.textContent = content;
-  return made;
-}
-
-function element(name, attributes) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
 }

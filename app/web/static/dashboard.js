@@ -1,93 +1,69 @@
-import { drawChart } from "./chart.js";
+import { Chart } from "./chart.js";
 import { showFigures } from "./figures.js";
+import { Newest } from "./newest.js";
+import { showCards } from "./price_card.js";
+import { PriceHistory } from "./price_history.js";
+import { RANGES } from "./ranges.js";
 import { ask, SignedOut, signOut } from "./session.js";
 import { Stream } from "./stream.js";
+import { momentOf } from "./words.js";
 
 const POLL_MS = 10_000;
-const DAY_MS = 86_400_000;
-const SLOT_MS = 600_000;
-const STALE_MS = 3 * SLOT_MS;
+const CHOICE = "utxoracle-range";
 const LOOKS = { ok: "good", degraded: "fair", error: "bad", timeout: "bad", skipped: "" };
 const VERDICTS = { healthy: "good", degraded: "fair", unhealthy: "bad" };
 const SEEN = { live: ["live", "good"], waiting: ["polling every 10 s", "fair"] };
 
 const $ = (id) => document.getElementById(id);
-const rows = new Map();
-let newest = null;
-let isLoaded = false;
-let isLive = false;
-
-const usd = (value, signed = false) =>
-  value.toLocaleString("en-US", {
-    style: "currency",
-    currency: "USD",
-    maximumFractionDigits: Math.abs(value) < 1000 ? 2 : 0,
-    signDisplay: signed ? "exceptZero" : "auto",
-  });
-const percentage = new Intl.NumberFormat("en-US", {
-  minimumFractionDigits: 2,
-  maximumFractionDigits: 2,
-  signDisplay: "exceptZero",
+const newest = new Newest();
+const chart = new Chart({
+  plot: $("chart-plot"),
+  empty: $("chart-empty"),
+  readout: $("chart-readout"),
+  summary: $("chart-summary"),
 });
-const clock = (at) => new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+let health = null;
+let isLive = false;
+let isDrawing = false;
 
-function take(row) {
-  const at = Date.parse(row.timestamp);
-  rows.set(at, { at, estimate: row.is_valid ? row.utxoracle_price : null, rate: row.exchange_price });
-  for (const each of rows.keys()) if (each < Date.now() - DAY_MS) rows.delete(each);
-  if (!newest || at >= Date.parse(newest.timestamp)) newest = row;
+const history = new PriceHistory(RANGES[chosenRange()], {
+  now: () => newest.now(),
+  onRows: showChart,
+  onError: complain,
+});
+
+// Many rows at once are drawn once.
+function showChart() {
+  if (isDrawing) return;
+  isDrawing = true;
+  requestAnimationFrame(() => {
+    isDrawing = false;
+    $("chart").setAttribute("aria-busy", !history.isLoaded);
+    if (history.isLoaded) chart.show(history.rows, history.range, newest.now(), nothingIn(history.range));
+  });
 }
 
-function show() {
-  if (!isLoaded) return;
-  showPrice();
-  drawChart(
-    $("chart"),
-    [...rows.values()].sort((a, b) => a.at - b.at),
-    Date.now(),
-  );
+function nothingIn(range) {
+  if (!newest.row) return "No prices yet.";
+  if (range.spanMs === null) return "No valid price yet.";
+  const { timestamp } = newest.valid ?? newest.row;
+  return `No prices in ${range.words} yet; the newest is of ${momentOf(Date.parse(timestamp))}.`;
 }
 
 function showPrice() {
-  const state = $("estimate-state");
-  if (!newest) {
-    const next = Math.ceil((Date.now() + 1) / SLOT_MS) * SLOT_MS;
-    $("estimate-about").textContent = `No price yet: the first comes at about ${clock(next)}.`;
-    return;
+  showCards(newest);
+  const trouble = newest.trouble(health);
+  for (const [id, words] of [
+    ["estimate-state", trouble && `${trouble.words}: ${trouble.why}`],
+    ["chart-state", trouble && `${trouble.words}.`],
+  ]) {
+    $(id).hidden = !trouble;
+    if (trouble && $(id).textContent !== words) $(id).textContent = words;
+    $(id).className = `state ${trouble?.look ?? ""}`;
   }
-  const ageMs = Date.now() - Date.parse(newest.timestamp);
-  const estimate = newest.utxoracle_price === null ? "–" : usd(newest.utxoracle_price);
-  // Screen readers announce what is set, even when it is what was there.
-  if ($("estimate").textContent !== estimate) $("estimate").textContent = estimate;
-  $("estimate-about").replaceChildren(...aboutEstimate(ageMs));
-  $("rate").textContent = newest.exchange_price === null ? "–" : usd(newest.exchange_price);
-  $("rate-about").textContent = newest.exchange_price === null ? "no fresh rate from mempool" : "as mempool quotes it";
-  const percent = document.createElement("small");
-  percent.textContent = newest.difference === null ? "" : ` ${percentage.format(newest.difference_percent)} %`;
-  $("difference").replaceChildren(newest.difference === null ? "–" : usd(newest.difference, true), percent);
-  state.hidden = newest.is_valid && ageMs <= STALE_MS;
-  state.className = `pill ${newest.is_valid ? "fair" : "bad"}`;
-  state.textContent = newest.is_valid
-    ? "old: newer ones should be here"
-    : `not valid: ${newest.invalid_reason.replaceAll("_", " ")}`;
 }
 
-function aboutEstimate(ageMs) {
-  const minutes = Math.max(0, Math.floor(ageMs / 60_000));
-  const age = minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h`;
-  const parts = [`at ${clock(newest.timestamp)}, ${age} ago`];
-  if (newest.block_height === null) return parts;
-  const explorer = document.querySelector("main").dataset.explorer;
-  const height = newest.block_height.toLocaleString("en-US");
-  if (!explorer) return [`${parts[0]} · blocks up to ${height}`];
-  const link = document.createElement("a");
-  link.href = `${explorer}/block/${newest.block_hash ?? newest.block_height}`;
-  link.rel = "noreferrer";
-  link.textContent = height;
-  return [`${parts[0]} · blocks up to `, link];
-}
-
-function showHealth(health) {
+function showHealth() {
   $("health-status").textContent = health.status;
   $("health-status").className = `pill ${VERDICTS[health.status]}`;
   $("health-about").textContent = `Looked at ${Math.round(health.age_seconds)} s ago.`;
@@ -111,30 +87,29 @@ function part(className, content) {
   return made;
 }
 
+async function loadNewest() {
+  await newest.load();
+  showPrice();
+}
+
+// The newest first: its age says what time it is.
 async function loadPrices() {
-  const history = await ask("/api/prices/historical?days=1");
-  for (const row of history.items) take(row);
-  if (!newest) {
-    const latest = await ask("/api/prices/latest").catch((error) => {
-      if (error.code !== "NO_DATA") throw error;
-      return null;
-    });
-    if (latest) take(latest);
-  }
-  isLoaded = true;
-  show();
+  await loadNewest();
+  await history.load();
 }
 
 async function poll() {
   try {
-    showHealth(await ask("/health", { evenUnwell: true }));
+    health = await ask("/health", { evenUnwell: true });
+    showHealth();
     const metrics = await ask("/metrics?format=json").catch((error) => {
       if (error.code !== "METRICS_DISABLED") throw error;
       return null;
     });
     if (metrics) showFigures($("figures"), $("all-metrics"), metrics);
-    if (isLive && isLoaded) showPrice();
-    else await loadPrices();
+    if (!isLive || !history.isLoaded) await loadPrices();
+    showPrice();
+    showChart();
     $("notice").hidden = true;
   } catch (error) {
     complain(error);
@@ -152,6 +127,23 @@ function complain(error) {
   $("notice").hidden = false;
 }
 
+// Browsers may refuse to remember anything.
+function chosenRange() {
+  let chosen = null;
+  try {
+    chosen = localStorage.getItem(CHOICE);
+  } catch {}
+  return Object.hasOwn(RANGES, chosen) ? chosen : "24h";
+}
+
+function chooseRange(name) {
+  try {
+    localStorage.setItem(CHOICE, name);
+  } catch {}
+  $("chart").setAttribute("aria-busy", true);
+  history.choose(RANGES[name]).catch(complain);
+}
+
 const stream = new Stream({
   onState(state) {
     isLive = state === "live";
@@ -162,8 +154,11 @@ const stream = new Stream({
   },
   onEvent(message) {
     if (message.type !== "price_update") return;
-    take(message);
-    show();
+    history.take(message);
+    newest.take(message);
+    showPrice();
+    // An event does not tell everything that the row does.
+    if (newest.row === message) loadNewest().catch(complain);
   },
   onGap() {
     loadPrices().catch(complain);
@@ -173,12 +168,16 @@ const stream = new Stream({
   },
 });
 
+for (const choice of document.querySelectorAll("[name=range]")) {
+  choice.checked = choice.value === chosenRange();
+  choice.addEventListener("change", () => chooseRange(choice.value));
+}
 $("sign-out").addEventListener("click", () => {
   signOut().then(
     () => location.assign("/login"),
     (error) => complain(error),
   );
 });
-new ResizeObserver(show).observe($("chart"));
+new ResizeObserver(showChart).observe($("chart"));
 poll();
 stream.start();

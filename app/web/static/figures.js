@@ -1,6 +1,6 @@
+import { count, momentOf } from "./words.js";
+
 const MB = 1_000_000;
-const since = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
-const count = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 0 });
 
 const SHOWN = [
   ["Valid rows, 24 h", "utxoracle_price_rows_day", (value) => count(value), { validity: "valid" }],
@@ -9,7 +9,7 @@ const SHOWN = [
   ["Requests answered", "utxoracle_api_requests_total", (value) => count(value)],
   ["Memory of the API", "utxoracle_process_resident_memory_bytes", (value) => `${count(value / MB)} MB`],
   ["CPU time of the API", "utxoracle_process_cpu_seconds_total", (value) => `${value.toFixed(1)} s`],
-  ["API running since", "utxoracle_process_start_time_seconds", (value) => since.format(1000 * value)],
+  ["API running since", "utxoracle_process_start_time_seconds", (value) => momentOf(1000 * value)],
 ];
 
 // Shows some of the metrics as a list of terms, and all of them as rows of a table.
