@@ -4,8 +4,9 @@ BIN := .venv/bin
 NAME := utxoracle-demo
 STAGES :=
 ORDER := --help
+CHAINS :=
 
-.PHONY: help setup up down shell life logs test check render lock
+.PHONY: help setup up down shell life logs test check bench calibrate render lock
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -32,8 +33,14 @@ logs: ## Follow the journal of the appliance and of the node
 test: setup ## Prove everything, fastest first; STAGES="unit services" proves a part
 	@python3 tests/stages.py $(STAGES)
 
+calibrate: setup ## Try the estimate on hundreds of chains of known price, and print the tables of docs/METHOD.md
+	@$(BIN)/python -m tests.calibration $(CHAINS)
+
 check: setup ## Prove what takes seconds: lint, types, layers, unit
 	@python3 tests/stages.py lint types layers unit
+
+bench: setup ## Measure speed and memory beside a peer, one line a measure; under three minutes
+	@$(BIN)/python -m tests.bench
 
 render: setup ## Render the files that repeat the settings from their declaration
 	@$(BIN)/python -m app.config.render

@@ -6,8 +6,10 @@ import sys
 
 import click
 
+from app.commands.backfill import backfill
 from app.commands.database import db
 from app.commands.estimate import estimate
+from app.commands.import_prices import import_
 from app.commands.service_user import environ_as_service_user
 from app.commands.settings import config
 from app.commands.users import users
@@ -21,7 +23,7 @@ def main(context: click.Context) -> None:
     context.obj = environ_as_service_user()
 
 
-for _each in (config, db, estimate, users, verify):
+for _each in (backfill, config, db, estimate, import_, users, verify):
     main.add_command(_each)
 
 

@@ -60,6 +60,7 @@ STAGES = (
     Stage("types", (("mypy",),)),
     Stage("layers", (("lint-imports", "--no-logo"),)),
     Stage("unit", (pytest("tests/unit"),)),
+    Stage("calibration", (pytest("tests/calibration"),)),
     Stage("services", (pytest("tests/services"),), ("postgresql", *packages.DEBIAN)),
     Stage(
         "adapters",

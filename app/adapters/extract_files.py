@@ -156,7 +156,7 @@ def kept_extracts(state_directory: Path, network: str, window_blocks: int) -> Ex
     """Return what keeps the extracts of the newest window of a chain, and of some blocks below it."""
     max_blocks = window_blocks + _MORE_BLOCKS
     return ExtractFiles(
-        state_directory / "extracts" / network, max_blocks=max_blocks, max_bytes=max_blocks * _USUAL_MAX_BYTES
+        state_directory / "cache" / network, max_blocks=max_blocks, max_bytes=max_blocks * _USUAL_MAX_BYTES
     )
 
 

@@ -43,6 +43,9 @@ class PriceHistory(Protocol):
     def newest_valid_before(self, moment: datetime) -> PriceComparison | None:
         """Return the newest valid row with a timestamp below `moment`, of any source; None when there is none."""
 
+    def span(self) -> tuple[datetime, datetime] | None:
+        """Return the timestamps of the oldest and the newest row, valid or not; None when there is no row yet."""
+
     def between(self, start: datetime, end: datetime) -> Sequence[PriceComparison]:
         """Return rows with start <= timestamp < end, oldest first."""
 

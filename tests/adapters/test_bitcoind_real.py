@@ -20,6 +20,7 @@ from app.services.block_source import (
     BlockPrunedError,
     BlockSource,
     BlockUnknownError,
+    FallbackBlockSource,
     NodeForbiddenError,
     NodeStatus,
     NodeUnauthorisedError,
@@ -106,7 +107,7 @@ def test_a_block_that_does_not_exist_is_unknown(source: BlockSource) -> None:
 def test_the_calls_that_are_made_are_those_of_the_whitelist(node: Bitcoind) -> None:
     # The user of this source may make no other; blocks without payments are read to the end all the same.
     with pytest.raises(NotEnoughDataError, match="no payment between"):
-        estimate_recent(by_rpc(node), "regtest")
+        estimate_recent(FallbackBlockSource(by_rpc(node)), "regtest")
     assert len(by_rpc(node).headers(3, 2)) == 2
 
 

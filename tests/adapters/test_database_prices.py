@@ -25,13 +25,25 @@ VALID = PriceComparison(
     timestamp=SLOT,
     utxoracle_price=88_000.0,
     exchange_price=88_800.0,
+    band_low=87_600.0,
+    band_high=88_400.0,
     confidence=0.9,
+    window_price=88_050.0,
+    published_price=44_000.0,
+    lock_margin=1.4,
+    signal=88.5,
+    point_count=20_000,
+    spread_percent=1.1,
+    change_percent=-0.3,
     block_height=925_000,
     block_hash="ab" * 32,
     block_count=144,
     output_count=12_345,
     block_source="rest",
     exchange_time=SLOT - timedelta(minutes=3),
+    exchange_sources={"mempool": 88_800.0},
+    exchange_outliers={"elsewhere": 12.5},
+    exchange_ratios={"EUR": 0.86},
     is_valid=True,
 )
 BUCKETS: tuple[Bucket, ...] = ("raw", "hour", "day")
@@ -83,10 +95,13 @@ def test_a_row_and_its_event_are_there_before_the_bell_rings(
     assert (event.id, event.type, event.created_at) == (event_id, "price_update", NOW)
     assert event.payload == {
         "timestamp": "2026-11-24T08:10:00+00:00",
+        "source": "live",
         "utxoracle_price": 88_000.0,
         "exchange_price": 88_800.0,
         "difference": -800.0,
         "difference_percent": pytest.approx(-0.9009009),
+        "band_low": 87_600.0,
+        "band_high": 88_400.0,
         "confidence": 0.9,
         "block_height": 925_000,
         "is_valid": True,
@@ -141,6 +156,14 @@ def test_the_range_has_its_start_and_not_its_end(history: DatabasePriceHistory) 
     assert history.differences(slots[1], slots[3]).count == 2
 
 
+def test_the_span_is_from_the_oldest_row_to_the_newest_whatever_they_are(history: DatabasePriceHistory) -> None:
+    assert history.span() is None
+    slots = [SLOT + days * timedelta(days=1) for days in (0, 400, -4000)]
+    for slot in slots:
+        history.record(replace(INVALID, timestamp=slot, source="backfill"), NOW)
+    assert history.span() == (slots[2], slots[1])
+
+
 def test_another_zone_s_clock_names_the_same_moments(history: DatabasePriceHistory) -> None:
     zone = timezone(timedelta(hours=5, minutes=30))
     history.record(replace(VALID, timestamp=SLOT.astimezone(zone)), NOW)
@@ -192,8 +215,17 @@ def test_an_hour_is_the_mean_of_its_valid_rows(history: DatabasePriceHistory) ->
     first, second = history.table(["timestamp", "utxoracle_price", "exchange_price"], eight, end, "hour")
     assert first == (eight, 81_000.0, 88_800.0)
     assert second == (nine, 90_000.0, 88_800.0)
-    names = ["confidence", "block_height", "is_valid", "source", "block_hash", "invalid_reason"]
-    assert history.table(names, eight, nine, "hour") == [(0.9, 8, True, "live", None, None)]
+    names = ["confidence", "block_height", "is_valid", "source", "block_hash", "invalid_reason", "exchange_sources"]
+    assert history.table(names, eight, nine, "hour") == [(0.9, 8, True, "live", None, None, None)]
+
+
+def test_a_bucket_has_the_mean_of_the_bands(history: DatabasePriceHistory) -> None:
+    wide = replace(VALID, timestamp=SLOT + timedelta(minutes=10), band_low=87_000.0, band_high=89_000.0)
+    unknown = replace(VALID, timestamp=SLOT + timedelta(minutes=20), band_low=None, band_high=None)
+    for row in (VALID, wide, unknown):
+        history.record(row, NOW)
+    names, hour = ["band_low", "band_high", "window_price", "lock_margin"], SLOT.replace(minute=0)
+    assert history.table(names, hour, hour + timedelta(hours=1), "hour") == [(87_300.0, 88_700.0, 88_050.0, None)]
 
 
 def test_a_day_begins_at_midnight_utc(history: DatabasePriceHistory) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 PRICE_EVENT = "price_update"
+# Of many rows at once; clients of the stream are not told.
+IMPORT_EVENT = "prices_imported"
 
 
 class PriceChanges:
@@ -44,7 +46,7 @@ class _Seen:
 _NEWS = select(
     select(EventLogIdentityRow.identity).scalar_subquery(),
     func.max(EventRow.id),
-    func.max(EventRow.id).filter(EventRow.type == PRICE_EVENT),
+    func.max(EventRow.id).filter(EventRow.type.in_((PRICE_EVENT, IMPORT_EVENT))),
     select(func.max(PriceRow.id)).scalar_subquery(),
 ).where(EventRow.id > bindparam("event_id"))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, literal, not_, null, or_, select, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.adapters.database.clock_time import EpochTime, epoch_seconds
+from app.adapters.database.divergences import append_crossing
 from app.adapters.database.events import append
 from app.adapters.database.price_changes import PRICE_EVENT, PriceChanges
 from app.adapters.database.tables import PriceRow
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from app.adapters.database.engine import Database
+    from app.domain.price.divergence import DivergenceRule
     from app.services.price_history import Bucket
+
+_log = logging.getLogger(__name__)
 
 _BUCKET_SECONDS = {"hour": 3600, "day": 86400}
 _FIELDS = tuple(PriceComparison.__dataclass_fields__)
@@ -29,11 +34,15 @@ _COLUMNS = [getattr(PriceRow, name) for name in _FIELDS]
 
 
 class DatabasePriceHistory:
-    """Answers `app.services.price_history.PriceHistory`; `ring` is called after each commit and must not raise."""
+    """Answers `app.services.price_history.PriceHistory`; `ring` is called after each commit and must not raise.
 
-    def __init__(self, database: Database, ring: Callable[[], None]) -> None:
+    Whoever keeps live rows gives the rule by which they diverge; who only reads needs none.
+    """
+
+    def __init__(self, database: Database, ring: Callable[[], None], divergence: DivergenceRule | None = None) -> None:
         self._database = database
         self._ring = ring
+        self._divergence = divergence
         self._changes = PriceChanges()
 
     def record(self, comparison: PriceComparison, now: datetime) -> int:
@@ -47,7 +56,11 @@ class DatabasePriceHistory:
             if not _keep(connection, comparison, now):
                 return 0
             event_id = append(connection, PRICE_EVENT, _payload(comparison), now)
+            rule = self._divergence
+            crossing = append_crossing(connection, rule, comparison, now) if rule is not None else None
         self._ring()
+        if crossing is not None:
+            _log.warning("price divergence", extra=crossing)
         return event_id
 
     def newest(self) -> PriceComparison | None:
@@ -68,6 +81,14 @@ class DatabasePriceHistory:
         with self._database.reading() as connection:
             row = connection.execute(statement).first()
         return None if row is None else _comparison(row)
+
+    def span(self) -> tuple[datetime, datetime] | None:
+        """Return the timestamps of the oldest and the newest row."""
+        # Two questions: SQLite looks into the index for one extreme, and through all of it for both.
+        oldest, newest = (select(each(PriceRow.timestamp)).scalar_subquery() for each in (func.min, func.max))
+        with self._database.reading() as connection:
+            first, last = connection.execute(select(oldest, newest)).one()
+        return None if first is None else (first, last)
 
     def between(self, start: datetime, end: datetime) -> Sequence[PriceComparison]:
         """Return rows with start <= timestamp < end, oldest first."""
@@ -128,6 +149,7 @@ def _keep(connection: Connection, comparison: PriceComparison, now: datetime) ->
 def _payload(comparison: PriceComparison) -> dict[str, Any]:
     return {
         "timestamp": comparison.timestamp.isoformat(),
+        "source": comparison.source,
         "utxoracle_price": comparison.utxoracle_price,
         "exchange_price": comparison.exchange_price,
         "difference": comparison.difference,
@@ -158,10 +180,7 @@ _AVERAGED = (
     *("exchange_price", "difference", "difference_percent"),
 )
 _MEANS: Mapping[str, ColumnElement[Any]] = {
-    **{
-        name: func.avg(getattr(PriceRow, name))
-        for name in _AVERAGED
-    },
+    **{name: func.avg(getattr(PriceRow, name)) for name in _AVERAGED},
     "block_height": func.max(PriceRow.block_height),
     "source": func.max(PriceRow.source),
     "is_valid": literal(value=True),

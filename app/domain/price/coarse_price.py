@@ -12,9 +12,11 @@ from app.domain.price.log_payments import HIGHEST_BTC, LOWEST_BTC
 from app.domain.price.not_enough_data import NotEnoughDataError
 from app.domain.price.round_usd import LOG_USD, WEIGHTS
 from app.domain.price.sayings import Prominences, Sayings
-from app.domain.price.walk import steps, walk_back, walk_forward
+from app.domain.price.walk import Filtered, steps, walk_back, walk_forward
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from app.domain.price.log_payments import LogPayments
@@ -48,8 +50,8 @@ class CoarsePrice:
     evidence: float
 
 
-def coarse_prices(payments: LogPayments) -> list[CoarsePrice]:
-    """Return the likeliest course of the price for a calm, a usual and a wild day, the likeliest of them first.
+def coarse_prices(payments: LogPayments) -> Iterator[CoarsePrice]:
+    """Yield the likeliest course of the price for a calm, a usual and a wild day, the likeliest of them first.
 
     Raises:
         NotEnoughDataError: There is no payment.
@@ -61,17 +63,25 @@ def coarse_prices(payments: LogPayments) -> list[CoarsePrice]:
     sayings, expected = _sayings(payments.log_btc, stretch, n_stretches)
     moves = [steps(daily * math.sqrt(payments.n_blocks / DAY_BLOCKS / n_stretches), _STEP) for daily in _DAILY_MOVES]
     says = [sayings.log_likelihood(share, _STEP, _STEP) - share * expected for share in _SHARES]
-    found = [_likeliest(says, each, payments.n_blocks) for each in moves]
-    return sorted(found, key=lambda each: each.evidence, reverse=True)
+    found = [max((_Walk(walk_forward(said, each), said, each) for said in says), key=_evidence) for each in moves]
+    for walk in sorted(found, key=_evidence, reverse=True):
+        yield CoarsePrice(_at_each_block(walk.path_log_usd(), payments.n_blocks), walk.forward.evidence)
 
 
-def _likeliest(says: list[NDArray[np.float64]], moves: NDArray[np.float64], n_blocks: int) -> CoarsePrice:
-    walks = [walk_forward(each, moves) for each in says]
-    best = max(range(len(walks)), key=lambda each: walks[each].evidence)
-    end = int(walks[best].places[-1].argmax())
-    ends = np.abs(np.arange(says[best].shape[1]) - end) * _STEP < _END
-    path = LOWEST_LOG_USD + _STEP * walk_back(says[best], moves, walks[best], ends)
-    return CoarsePrice(_at_each_block(path, n_blocks), walks[best].evidence)
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    forward: Filtered
+    says: NDArray[np.float64]
+    moves: NDArray[np.float64]
+
+    def path_log_usd(self) -> NDArray[np.float64]:
+        end = int(self.forward.places[-1].argmax())
+        ends = np.abs(np.arange(self.says.shape[1]) - end) * _STEP < _END
+        return np.asarray(LOWEST_LOG_USD + _STEP * walk_back(self.says, self.moves, self.forward, ends))
+
+
+def _evidence(walk: _Walk) -> float:
+    return walk.forward.evidence
 
 
 def _sayings(

@@ -89,7 +89,7 @@ def _visible(course_log_usd: NDArray[np.float64]) -> tuple[float, float]:
 def _roundness(
     log_dollars: NDArray[np.float64], levels: NDArray[np.float64], visible: tuple[float, float]
 ) -> NDArray[np.float64]:
-    """Return, for each level, by how much the payments are likelier with round ones."""
+    """Return, for each level, rising by the width of a bin, by how much the payments are likelier with round ones."""
     lowest = visible[0] - _BESIDE
     expected = np.log(len(log_dollars) * np.multiply.outer(WEIGHTS, _SHARES))
     first = float(expected.min())
@@ -97,10 +97,12 @@ def _roundness(
     row = np.rint((expected - first) / _EXPECTED_STEP).astype(np.int64)
     totals = np.zeros((len(_SHARES), len(levels)))
     for tooth, log_usd in enumerate(LOG_USD):
-        place = log_usd - levels
-        seen = np.flatnonzero((place > visible[0]) & (place < visible[1]))
-        bins = np.rint((place[seen] - lowest) / _STEP - 0.5).astype(np.int64)
-        totals[:, seen] += gains[row[tooth]][:, bins]
+        first, after = np.searchsorted(levels, (log_usd - visible[1], log_usd - visible[0]))
+        if first < after:
+            # One level up is one bin down, since both have the same width.
+            last_bin = int((log_usd - levels[first] - lowest) / _STEP)
+            bins = slice(last_bin - (after - first) + 1, last_bin + 1)
+            totals[:, first:after] += gains[row[tooth], bins][:, ::-1]
     return np.asarray(totals.max(axis=0))
 
 

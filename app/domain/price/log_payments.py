@@ -19,6 +19,10 @@ LOWEST_BTC, HIGHEST_BTC = 1e-5, 10.0
 # Of payments of the very same satoshi in one block. What comes more often was sent by a program: it speaks once, too.
 _MOST_ALIKE = 2
 
+_SAT_PER_BTC = 1e8
+# Enough for 10 BTC.
+_AMOUNT_BITS = 30
+
 _WIDTH = 1e-4
 # The list of the published method ends below 1 BTC.
 _ROUND = np.concatenate([ROUND_BTC, np.arange(10, 101) / 10])
@@ -30,7 +34,7 @@ class LogPayments:
     """Payments between 1,000 sat and 10 BTC that are not round in bitcoin.
 
     Attributes:
-        log_btc: Logarithm of each amount in BTC, block after block in chain order.
+        log_btc: Logarithm of each amount in BTC, block after block, rising within each.
         block: Which block of the window each is from, counted from 0.
         n_blocks: Blocks of the window.
     """
@@ -53,16 +57,11 @@ def log_payments(amounts: WindowAmounts) -> LogPayments:
     last = np.searchsorted(_LOWER, btc, side="left") - 1
     is_round = (last >= 0) & (btc < _UPPER[np.maximum(last, 0)])
     used = ~is_round & (btc > LOWEST_BTC) & (btc < HIGHEST_BTC)
-    return LogPayments(*_without_repetitions(np.log(btc[used]), block[used]), n_blocks)
-
-
-def _without_repetitions(
-    log_btc: NDArray[np.float64], block: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    order = np.lexsort((log_btc, block))
-    log_btc, block = log_btc[order], block[order]
-    repeated = np.zeros(len(block), np.bool_)
-    repeated[_MOST_ALIKE:] = (log_btc[_MOST_ALIKE:] == log_btc[:-_MOST_ALIKE]) & (
-        block[_MOST_ALIKE:] == block[:-_MOST_ALIKE]
-    )
-    return log_btc[~repeated], block[~repeated]
+    # Block and amount in one number, which sorts several times as fast as two.
+    keys = block[used] << _AMOUNT_BITS | np.rint(btc[used] * _SAT_PER_BTC).astype(np.int64)
+    keys.sort()
+    repeated = np.zeros(len(keys), np.bool_)
+    repeated[_MOST_ALIKE:] = keys[_MOST_ALIKE:] == keys[:-_MOST_ALIKE]
+    keys = keys[~repeated]
+    log_btc = np.log((keys & ((1 << _AMOUNT_BITS) - 1)) / _SAT_PER_BTC)
+    return LogPayments(log_btc, keys >> _AMOUNT_BITS, n_blocks)

@@ -1,0 +1,48 @@
+"""The file that says up to when a history has no gaps any more."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime  # noqa: TC003 - msgspec reads the annotations
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+
+class _Mark(msgspec.Struct):
+    log_identity: str
+    until: Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class FileHealedMark:
+    """Answers `app.services.healing.HealedMark`.
+
+    It holds for one event log: a database that was put back from a copy has another, and may lack rows again.
+    """
+
+    def __init__(self, file: Path, log_identity: Callable[[], str]) -> None:
+        self._file = file
+        self._log_identity = log_identity
+
+    def load(self) -> datetime | None:
+        """Return the mark; None when there is none that can be read, or it is of another log."""
+        try:
+            mark = msgspec.json.decode(self._file.read_bytes(), type=_Mark)
+        except (OSError, msgspec.MsgspecError):
+            return None
+        return mark.until if mark.log_identity == self._log_identity() else None
+
+    def save(self, until: datetime) -> None:
+        """Replace the file as a whole."""
+        new = self._file.with_name(f"{self._file.name}.new")
+        try:
+            new.write_bytes(msgspec.json.encode(_Mark(self._log_identity(), until)))
+            new.replace(self._file)
+        except OSError as error:
+            _log.warning("where gaps were filled is not remembered", extra={"reason": str(error)})

@@ -1,0 +1,102 @@
+"""Use case: after a live run, fill what downtime of the appliance left open, a little each time."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from app.domain.price.comparison import slot_of
+from app.services.gaps import Span, find_gaps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from app.services.backfill import Backfill, Filled
+    from app.services.block_source import BlockSource
+    from app.services.gaps import KnownRows
+
+_log = logging.getLogger(__name__)
+
+# The timer's next slot must not wait, and the node has other things to do. A day of blocks, when each takes 200 ms.
+MOST_ROWS = 144
+MOST_SECONDS = 30.0
+
+# Blocks are stamped hours early at most, so a later look a day further back misses none.
+_LOOKBACK = timedelta(days=1)
+
+
+class HealedMark(Protocol):
+    """Up to when there are no gaps any more, so that not each run looks through all of the history."""
+
+    def load(self) -> datetime | None:
+        """Return it; None when it is not known."""
+
+    def save(self, until: datetime) -> None:
+        """Remember it; not being able to costs time and nothing else."""
+
+
+class Healing:
+    """Fills the gaps since the first live row, oldest first; earlier ones are for `utxoracle backfill`.
+
+    Oldest first, since a pruned node deletes those next.
+    """
+
+    def __init__(
+        self, source: BlockSource, rows: KnownRows, backfill: Backfill, mark: HealedMark, min_confirmations: int
+    ) -> None:
+        self._source = source
+        self._rows = rows
+        self._backfill = backfill
+        self._mark = mark
+        self._min_confirmations = min_confirmations
+
+    def run(
+        self,
+        now: datetime,
+        is_kept: Callable[[int], bool],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> Filled | None:
+        """Fill some gaps, and return what became of them; None when there was nothing to do.
+
+        Raises:
+            OnchainPriceError: The node cannot be asked.
+            StorageError: The database failed.
+        """
+        ends_at = monotonic() + MOST_SECONDS
+        span = self._span(now)
+        if span is None:
+            return None
+        gaps = find_gaps(self._source, self._rows, span, min_confirmations=self._min_confirmations)
+        filled = self._backfill.fill(
+            gaps,
+            is_kept=is_kept,
+            keep_going=lambda so_far: so_far.rows < MOST_ROWS and monotonic() < ends_at,
+        )
+        if filled.is_complete:
+            self._mark.save(span.end)
+        if not gaps:
+            return None
+        _log.info(
+            "gaps filled",
+            extra={
+                "valid": filled.valid,
+                "invalid": filled.invalid,
+                "lost": filled.lost,
+                "left": filled.left + filled.passed_over,
+                "stopped_by": filled.stopped_by,
+            },
+        )
+        return filled
+
+    def _span(self, now: datetime) -> Span | None:
+        first, end = self._rows.first_live(), slot_of(now)
+        if first is None or first >= end:
+            return None
+        healed = self._mark.load()
+        # One of the future comes from a clock that was wrong.
+        if healed is not None and healed <= end:
+            first = max(first, healed - _LOOKBACK)
+        return Span(first, end)

@@ -1,0 +1,363 @@
+"""Gaps are filled from a stand-in node into a real database, and whatever goes wrong is told and survived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.adapters.bitcoind import block_source
+from app.adapters.database.price_gaps import DatabaseKnownRows
+from app.adapters.database.prices import DatabasePriceHistory
+from app.adapters.extract_memory import MemoryExtracts
+from app.domain.price.comparison import PriceComparison
+from app.domain.price.not_enough_data import NotEnoughDataError
+from app.services.backfill import Backfill, Filled, Outcome, one_by_one, window_is_kept
+from app.services.block_source import (
+    BadBlockError,
+    BlockPrunedError,
+    BlockUnknownError,
+    NodeUnreachableError,
+    OnchainPriceError,
+)
+from app.services.exchange_rate import Quote
+from app.services.gaps import Gap, Gaps, Span, find_gaps
+from app.services.healing import MOST_ROWS, MOST_SECONDS, Healing
+from app.services.judgement import Limits, judged
+from app.services.onchain_price import OnchainPrice, estimate_at
+from app.services.storage import StorageError
+from tests.fakes.bitcoin_node import FakeNode, running
+from tests.fakes.published import COMMITTED, chain
+from tests.services.test_comparison import PRICE
+
+if TYPE_CHECKING:
+    from app.adapters.database.engine import Database
+
+NOW = datetime(2026, 11, 24, 12, 34, tzinfo=UTC)
+START = datetime(2024, 6, 15, 22, tzinfo=UTC)
+SPAN = Span(START, datetime(2024, 6, 17, tzinfo=UTC))
+LIMITS = Limits(1_000, 10_000_000, 0.3, timedelta(hours=2))
+WINDOW_BLOCKS = 24
+
+
+def gaps_of(count: int) -> Gaps:
+    gaps = Gaps()
+    for each in range(count):
+        gaps.add(Gap(START + each * timedelta(minutes=10), 100 + each))
+    return gaps
+
+
+class Rates:
+    """A quote of each slot's own time, but none at a full hour."""
+
+    def rate_at(self, moment: datetime) -> Quote | None:
+        return Quote(60_000.0, moment - timedelta(minutes=3)) if moment.minute else None
+
+
+class Estimates:
+    """Gives what each height is said to give; else a good price."""
+
+    def __init__(self, **otherwise: Exception) -> None:
+        self.otherwise = {int(name.removeprefix("at_")): error for name, error in otherwise.items()}
+        self.asked: list[int] = []
+
+    def __call__(self, height: int) -> OnchainPrice:
+        self.asked.append(height)
+        if height in self.otherwise:
+            raise self.otherwise[height]
+        return PRICE
+
+
+@pytest.fixture
+def history(database: Database) -> DatabasePriceHistory:
+    return DatabasePriceHistory(database, lambda: None)
+
+
+def fill(
+    history: DatabasePriceHistory,
+    estimates: Estimates,
+    count: int = 5,
+    is_kept: Callable[[int], bool] = lambda _: True,
+    keep_going: Callable[[Filled], bool] = lambda _: True,
+) -> tuple[Filled, list[int]]:
+    progress: list[int] = []
+    backfill = Backfill(one_by_one(estimates), Rates(), history, LIMITS, lambda: NOW)
+    done = backfill.fill(gaps_of(count), is_kept=is_kept, keep_going=keep_going, progress=progress.append)
+    return done, progress
+
+
+def rows(history: DatabasePriceHistory) -> list[PriceComparison]:
+    return list(history.between(START, START + timedelta(days=3)))
+
+
+def test_each_gap_becomes_a_row_in_its_slot_with_the_rate_of_that_time(history: DatabasePriceHistory) -> None:
+    done, progress = fill(history, Estimates())
+    assert done == Filled(valid=5)
+    assert progress == [1] * 5
+    first, second, *_ = rows(history)
+    assert (first.timestamp, first.source, first.utxoracle_price, first.is_valid) == (START, "backfill", 60_300.0, True)
+    assert (first.exchange_price, first.exchange_sources) == (None, None)
+    assert (second.exchange_price, second.exchange_sources) == (60_000.0, {"mempool": 60_000.0})
+    assert second.exchange_time == START + timedelta(minutes=7)
+
+
+def test_what_is_no_price_is_kept_with_its_reason(history: DatabasePriceHistory) -> None:
+    done, _ = fill(history, Estimates(at_101=NotEnoughDataError("thin"), at_103=BadBlockError("no block")))
+    assert done == Filled(valid=3, invalid=2)
+    assert [row.invalid_reason for row in rows(history)] == [None, "not_enough_data", None, "bad_block", None]
+    assert [row.block_height for row in rows(history) if not row.is_valid] == [101, 103]
+
+
+def test_a_gap_that_another_try_may_fill_is_passed_over_without_a_row(history: DatabasePriceHistory) -> None:
+    done, _ = fill(history, Estimates(at_102=BlockUnknownError("reorganised")))
+    assert done == Filled(valid=4, passed_over=1)
+    assert not done.is_complete
+    assert len(rows(history)) == 4
+
+
+def test_a_node_that_goes_away_stops_it_and_the_rest_is_left(history: DatabasePriceHistory) -> None:
+    estimates = Estimates(at_102=NodeUnreachableError("gone"))
+    done, _ = fill(history, estimates)
+    assert done == Filled(valid=2, left=3, stopped_by="gone")
+    assert estimates.asked == [100, 101, 102]
+
+
+def test_many_failures_in_a_row_stop_it(history: DatabasePriceHistory) -> None:
+    estimates = Estimates(**{f"at_{each}": BlockUnknownError("strange") for each in range(102, 200)})
+    done, _ = fill(history, estimates, count=90)
+    assert (done.valid, done.stopped_by, len(estimates.asked)) == (2, "strange", 12)
+
+
+@pytest.mark.parametrize("kept_from", [101, 102, 131, 139, 1000])
+def test_what_a_pruned_node_has_deleted_is_lost_and_the_rest_is_filled(
+    history: DatabasePriceHistory, kept_from: int
+) -> None:
+    estimates = Estimates(**{f"at_{each}": BlockPrunedError("pruned") for each in range(100, min(kept_from, 140))})
+    probes: list[int] = []
+
+    def is_kept(height: int) -> bool:
+        probes.append(height)
+        return height >= kept_from
+
+    done, progress = fill(history, estimates, count=40, is_kept=is_kept)
+    lost = min(kept_from, 140) - 100
+    assert (done.lost, done.valid, done.is_complete, sum(progress)) == (lost, 40 - lost, True, 40)
+    assert len(probes) <= 6
+    assert [row.timestamp for row in rows(history)] == [
+        START + each * timedelta(minutes=10) for each in range(lost, 40)
+    ]
+
+
+def test_it_ends_after_the_row_at_hand_when_it_is_told_to(history: DatabasePriceHistory) -> None:
+    done, _ = fill(history, Estimates(), keep_going=lambda filled: filled.rows < 2)
+    assert done == Filled(valid=2, left=3)
+    assert len(rows(history)) == 2
+
+
+def test_each_row_is_judged_by_the_valid_one_before_it(
+    history: DatabasePriceHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    befores: list[datetime | None] = []
+    original = history.newest_valid_before
+
+    def noted(moment: datetime) -> PriceComparison | None:
+        found = original(moment)
+        befores.append(None if found is None else found.timestamp)
+        return found
+
+    monkeypatch.setattr(history, "newest_valid_before", noted)
+    fill(history, Estimates(at_101=NotEnoughDataError("thin")), count=4)
+    assert befores == [None, START, START + timedelta(minutes=20)]
+
+
+def test_a_database_that_goes_away_keeps_what_was_written(
+    history: DatabasePriceHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, kept = history.record, 0
+
+    def failing(comparison: PriceComparison, now: datetime) -> int:
+        nonlocal kept
+        if kept == 3:
+            raise StorageError("away")
+        kept += 1
+        return original(comparison, now)
+
+    monkeypatch.setattr(history, "record", failing)
+    with pytest.raises(StorageError, match="away"):
+        fill(history, Estimates())
+    assert len(rows(history)) == 3
+
+
+def test_estimates_are_closed_when_it_ends_early(history: DatabasePriceHistory) -> None:
+    ended: list[str] = []
+
+    def estimates(heights: Iterable[int]):  # type: ignore[no-untyped-def] # noqa: ANN202 - the port says it
+        try:
+            for _ in heights:
+                yield PRICE
+        finally:
+            ended.append("closed")
+
+    backfill = Backfill(estimates, None, history, LIMITS, lambda: NOW)
+    backfill.fill(gaps_of(5), is_kept=lambda _: True, keep_going=lambda _: False)
+    assert ended == ["closed"]
+
+
+# From a node
+
+
+@pytest.fixture
+def node() -> Iterable[FakeNode]:
+    with running(chain(COMMITTED)) as served:
+        yield served
+
+
+def from_node(node: FakeNode, database: Database) -> tuple[Gaps, Filled]:
+    source = block_source(node.url)
+    gaps = find_gaps(source, DatabaseKnownRows(database), SPAN, min_confirmations=2)
+    kept = MemoryExtracts(WINDOW_BLOCKS)
+    estimate = partial(estimate_at, source, "main", window_blocks=WINDOW_BLOCKS, kept=kept)
+    history = DatabasePriceHistory(database, lambda: None)
+    backfill = Backfill(one_by_one(estimate), None, history, LIMITS, lambda: NOW)
+    return gaps, backfill.fill(gaps, is_kept=partial(window_is_kept, source, window_blocks=WINDOW_BLOCKS))
+
+
+def test_a_row_says_what_an_estimate_of_its_own_says(node: FakeNode, database: Database) -> None:
+    gaps, filled = from_node(node, database)
+    assert filled.rows == len(gaps) > 12
+    kept = list(DatabasePriceHistory(database, lambda: None).between(SPAN.start, SPAN.end))
+    for row in (kept[0], kept[11], kept[-1]):
+        assert row.block_height is not None
+        price = estimate_at(block_source(node.url), "main", row.block_height, window_blocks=WINDOW_BLOCKS)
+        before = DatabasePriceHistory(database, lambda: None).newest_valid_before(row.timestamp)
+        empty = PriceComparison(timestamp=row.timestamp, source="backfill")
+        assert replace(judged(empty, price, LIMITS, before), block_source=row.block_source) == row
+
+
+def test_nothing_later_than_the_block_is_asked_for(node: FakeNode, database: Database) -> None:
+    asked: list[str] = []
+    node.before_block = asked.append
+    gaps, _ = from_node(node, database)
+    heights = {node.hash_at(height): height for height in chain(COMMITTED) if height <= max(chain(COMMITTED))}
+    assert max(heights[each] for each in asked) == gaps[-1].height == max(chain(COMMITTED)) - 1
+    assert len(asked) == len(set(asked)), "a block was read twice"
+
+
+def test_a_second_time_there_is_nothing_to_do(node: FakeNode, database: Database) -> None:
+    from_node(node, database)
+    gaps, filled = from_node(node, database)
+    assert (len(gaps), filled) == (0, Filled())
+
+
+def test_a_node_that_is_pruned_in_the_middle_of_the_range_loses_the_first_part(
+    node: FakeNode, database: Database
+) -> None:
+    first_kept = 848_110
+    node.instead = {node.hash_at(height): None for height in chain(COMMITTED) if height < first_kept}
+    gaps, filled = from_node(node, database)
+    lost = [gap for gap in gaps if gap.height - WINDOW_BLOCKS + 1 < first_kept]
+    assert filled.lost == len(lost) > 0
+    assert filled.rows == len(gaps) - len(lost) > 0
+
+
+def test_a_chain_that_became_shorter_meanwhile_has_its_last_blocks_passed_over(
+    node: FakeNode, database: Database
+) -> None:
+    blocks, tip = chain(COMMITTED), max(chain(COMMITTED))
+
+    def shorten(block_hash: str) -> None:
+        if block_hash == node.hash_at(848_130):
+            node.before_block = lambda _: None
+            node.serve({height: raw for height, raw in blocks.items() if height <= tip - 3})
+
+    node.before_block = shorten
+    gaps, filled = from_node(node, database)
+    gone = [gap for gap in gaps if gap.height > tip - 3]
+    assert filled.passed_over == len(gone) > 0
+    assert filled.rows == len(gaps) - len(gone)
+
+
+def test_another_network_writes_nothing(node: FakeNode, database: Database) -> None:
+    node.network = "test"
+    gaps, filled = from_node(node, database)
+    assert (filled.rows, filled.left) == (0, len(gaps))
+    assert "BITCOIN_NETWORK says main" in str(filled.stopped_by)
+
+
+# After a live run
+
+
+class Mark:
+    def __init__(self, until: datetime | None = None) -> None:
+        self.until = until
+
+    def load(self) -> datetime | None:
+        return self.until
+
+    def save(self, until: datetime) -> None:
+        self.until = until
+
+
+def heal(
+    node: FakeNode, database: Database, mark: Mark, estimates: Callable[[int], OnchainPrice], now: datetime = NOW
+) -> Filled | None:
+    source, ticks = block_source(node.url), iter(range(10_000))
+    history = DatabasePriceHistory(database, lambda: None)
+    backfill = Backfill(one_by_one(estimates), None, history, LIMITS, lambda: now)
+    healing = Healing(source, DatabaseKnownRows(database), backfill, mark, 2)
+    return healing.run(now, lambda _: True, lambda: 3.0 * next(ticks))
+
+
+@pytest.fixture
+def first_live(history: DatabasePriceHistory) -> None:
+    history.record(PriceComparison(timestamp=START, invalid_reason="node_unreachable"), NOW)
+
+
+@pytest.mark.usefixtures("first_live")
+def test_downtime_since_the_first_live_row_heals_itself_a_little_each_run(node: FakeNode, database: Database) -> None:
+    mark = Mark()
+    first = heal(node, database, mark, Estimates())
+    assert first is not None
+    # Each row takes three seconds of this clock.
+    assert MOST_SECONDS / 3 - 1 <= first.rows <= MOST_SECONDS / 3 < MOST_ROWS
+    while first is not None and first.left:
+        assert mark.until is None
+        first = heal(node, database, mark, Estimates())
+    assert mark.until == datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
+    assert heal(node, database, mark, Estimates()) is None
+
+
+def test_before_the_first_live_row_nothing_is_filled_by_itself(node: FakeNode, database: Database) -> None:
+    assert heal(node, database, Mark(), Estimates()) is None
+
+
+@pytest.mark.usefixtures("first_live")
+def test_what_was_healed_is_not_looked_through_again(node: FakeNode, database: Database) -> None:
+    assert heal(node, database, Mark(START + timedelta(days=10)), Estimates()) is None
+
+
+@pytest.mark.usefixtures("first_live")
+def test_a_clock_that_was_ahead_leaves_no_mark_that_counts(node: FakeNode, database: Database) -> None:
+    filled = heal(node, database, Mark(NOW + timedelta(days=900)), Estimates())
+    assert filled is not None
+    assert filled.rows
+
+
+@pytest.mark.usefixtures("first_live")
+def test_a_clock_that_jumped_back_fills_nothing_of_what_is_then_the_future(node: FakeNode, database: Database) -> None:
+    back = START - timedelta(days=1)
+    assert heal(node, database, Mark(), Estimates(), now=back) is None
+    filled = heal(node, database, Mark(), Estimates(), now=START + timedelta(hours=2))
+    assert filled is not None
+    history = DatabasePriceHistory(database, lambda: None)
+    assert all(row.timestamp < START + timedelta(hours=2) for row in rows(history))
+
+
+def test_outcomes_are_told_in_order() -> None:
+    estimates = one_by_one(Estimates(at_2=NodeUnreachableError("gone")))
+    outcomes: list[Outcome] = list(estimates([1, 2, 3]))
+    assert [isinstance(each, OnchainPriceError) for each in outcomes] == [False, True, False]
