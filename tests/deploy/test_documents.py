@@ -122,7 +122,8 @@ def _health_checks() -> set[str]:
 def _reasons() -> set[str]:
     """Return every `invalid_reason` that a row may have."""
     makers = ("backfill", "comparison", "judgement", "price_lines")
-    source = "".join(_text(CHECKOUT / f"app/services/{each}.py") for each in makers)
+    modules = [f"app/services/{each}.py" for each in makers] + ["app/domain/price/trusted_price.py"]
+    source = "".join(_text(CHECKOUT / each) for each in modules)
     ours = re.findall(r'(?:invalid_reason=|return )"(\w+)"', source)
     return {*ours, *(error.code for error in _below(OnchainPriceError))}
 
