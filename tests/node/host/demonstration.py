@@ -35,6 +35,8 @@ node_enabled=true
 node_restart_allowed=true
 settings_bitcoin_network=regtest
 settings_bitcoin_rpc_url=http://127.0.0.1:18443
+# To be played with, by people and by the tests of its pages, from one address.
+settings_rate_limit_per_minute=2000
 """
 
 
