@@ -34,5 +34,5 @@ def headers_of(page: bytes) -> list[bytes]:
     """Return the headers that the JSON of `/blocks/:height` describes, in its order; none when it is anything else."""
     try:
         return [each.header() for each in msgspec.json.decode(page, type=list[_Described])]
-    except (msgspec.MsgspecError, ValueError, struct.error):
+    except (msgspec.MsgspecError, ValueError, RecursionError, struct.error):
         return []

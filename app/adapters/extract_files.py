@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Written so that the order of names is that of heights.
 _NAME = re.compile(r"\d{10}-[0-9a-f]{64}\.extract")
 _TEMPORARY_SUFFIX = ".partial"
 
@@ -40,11 +39,11 @@ _USUAL_MAX_BYTES = 2**18
 
 
 class ExtractFiles:
-    """Keeps the extracts of the highest blocks in `directory`, which is made when there is something to keep.
+    """Keeps the extracts that were written last in `directory`, which is made when there is something to keep.
 
     Args:
-        directory: Its files are all ours. One chain needs one of its own: heights decide about what goes first.
-        max_blocks: How many extracts are kept; the lowest go first. A window that is to be kept has to fit in.
+        directory: Its files are all ours. 
+        max_blocks: How many extracts are kept; the oldest go first. A window that is to be kept has to fit in.
         max_bytes: How many bytes they may have together.
         clock: Seconds since 1970, as the file system counts them.
     """
@@ -83,7 +82,7 @@ class ExtractFiles:
         return extract
 
     def put(self, extract: BlockExtract) -> None:
-        """Keep `extract`; the lowest blocks go for it when there are too many."""
+        """Keep `extract`; the oldest go for it when there are too many."""
         try:
             if self._sizes is None:
                 self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -131,11 +130,18 @@ class ExtractFiles:
         sizes.clear()
         sizes.update(self._found())
         total = sum(sizes.values())
-        for name in sorted(sizes):
+        for name in sorted(sizes, key=self._written):
             if len(sizes) <= self._max_blocks and total <= self._max_bytes:
                 return
             (self._directory / name).unlink(missing_ok=True)
             total -= sizes.pop(name)
+
+    def _written(self, name: str) -> tuple[float, str]:
+        # By age and not by height: of a chain that began anew, or of another one, all heights may be lower.
+        try:
+            return (self._directory / name).stat().st_mtime, name
+        except FileNotFoundError:
+            return 0.0, name
 
     def _remove(self, path: Path) -> None:
         try:

@@ -41,8 +41,8 @@ class JsonExchangeRate:
         self._path = path
         self._patience_seconds = patience_seconds
         parts = urlsplit(url)
-        # What follows may hold a key that is nobody else's business.
-        self._shown = f"{parts.scheme}://{parts.netloc}{parts.path}"
+        # What follows may hold a key that is nobody else's business; some have it in the path.
+        self._shown = f"{parts.scheme}://{parts.netloc}"
 
     def quote(self) -> Quote:
         """Return the rate of now; raise RateUnavailableError when there is none or nobody to ask."""

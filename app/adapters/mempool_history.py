@@ -98,7 +98,7 @@ class MempoolRateHistory:
             raise RateUnavailableError(f"{url} answered {answer.status}")
         try:
             return msgspec.json.decode(answer.body, type=_History).prices
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise RateUnavailableError(f"{url} did not answer with prices: {error}") from error
 
     def _answer(self, url: str) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_COMMAND = (sys.executable, "-m", "app.adapters.proving_worker")
+# With -P only if this process has it: else its first place to look is the directory that it was started in.
+_COMMAND = (sys.executable, *(["-P"] if sys.flags.safe_path else []), "-m", "app.adapters.proving_worker")
+
+# More would wait for the node, each of them with a block in its hands.
+PROVERS = min(4, len(os.sched_getaffinity(0)))
 
 # One proves a block in a fraction of a second, and is idle when it is told to end.
 _END_SECONDS = 5.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 def estimate(environ: dict[str, str], *, recent: bool, day: datetime | None, method: str, as_json: bool) -> None:
     """Estimate the price of bitcoin from the blocks of the node in the settings; nothing is stored."""
     from app.adapters.block_sources import Upstreams, tiered_blocks  # noqa: PLC0415 - as in app.commands
-    from app.adapters.proving_processes import proving_processes  # noqa: PLC0415
+    from app.adapters.proving_processes import PROVERS, proving_processes  # noqa: PLC0415
     from app.domain.price.estimate import NotEnoughDataError  # noqa: PLC0415
     from app.services.block_source import OnchainPriceError  # noqa: PLC0415
     from app.services.onchain_price import estimate_day, estimate_recent  # noqa: PLC0415
@@ -59,7 +58,7 @@ def estimate(environ: dict[str, str], *, recent: bool, day: datetime | None, met
         configuration.Directories.of(environ).state,
         partial(datetime.now, UTC),
     )
-    provers = partial(proving_processes, len(os.sched_getaffinity(0)))
+    provers = partial(proving_processes, PROVERS)
     try:
         with _progress() as progress:
             price = (

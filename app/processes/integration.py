@@ -23,7 +23,7 @@ from app.adapters.journal import configure_logging
 from app.adapters.json_rate import json_source
 from app.adapters.mempool import MempoolExchangeRate
 from app.adapters.mempool_history import MempoolRateHistory
-from app.adapters.proving_processes import proving_processes
+from app.adapters.proving_processes import PROVERS, proving_processes
 from app.adapters.run_lock import AlreadyRunningError, RunLockError, only_run
 from app.adapters.spool import FileSpool
 from app.adapters.time_limit import TimeLimitError, within
@@ -94,7 +94,7 @@ def price_run(settings: Settings, history: PriceHistory, state_directory: Path) 
         window_blocks=settings.onchain_window_blocks,
         min_confirmations=settings.onchain_min_confirmations,
         kept=kept_extracts(state_directory, settings.bitcoin_network, settings.onchain_window_blocks),
-        provers=partial(proving_processes, len(os.sched_getaffinity(0))),
+        provers=partial(proving_processes, PROVERS),
     )
     return PriceRun(
         estimate=partial(in_time, estimate),

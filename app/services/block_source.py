@@ -275,8 +275,12 @@ def _proven(source: BlockSource, block_hash: str, prove: Callable[[bytes], Conte
 
 
 def _in_one(errors: Iterable[OnchainPriceError]) -> OnchainPriceError:
-    """Return an error with each reason once, of the kind of the first; switched-off REST explains nothing alone."""
+    """Return an error with each reason once, of the kind that explains most.
+
+    Switched-off REST explains nothing alone; and a bad block is the fault of who gave it, as long as others are away.
+    """
     reasons = {str(error): None for error in errors}
     kinds = [type(error) for error in errors]
-    kind = next((each for each in kinds if each is not RestDisabledError), kinds[0])
-    return kind("; ".join(reasons))
+    explains_little = (RestDisabledError, BadBlockError)
+    kind = next((each for each in kinds if each not in explains_little), None)
+    return (kind or (BadBlockError if BadBlockError in kinds else kinds[0]))("; ".join(reasons))

@@ -55,7 +55,7 @@ def judged(
         block_hash=price.last_hash,
         block_count=price.n_blocks,
         output_count=price.n_outputs,
-        block_source=price.block_source or None,
+        block_source=price.block_source,
     )
     reason = own.objection or _objection(row, limits)
     # What is refused for any reason is not to be trusted, whatever its figures say.

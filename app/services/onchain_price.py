@@ -55,7 +55,7 @@ class OnchainPrice:
         n_outputs: Outputs that passed the filters.
         own: Our estimate.
         published: That of the published method; None where it has none.
-        block_source: Names of what served the blocks in this run, joined by `+`; empty if all were kept.
+        block_source: Names of what served the blocks in this run, joined by `+`.
     """
 
     first_height: int

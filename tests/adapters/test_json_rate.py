@@ -145,7 +145,7 @@ def test_whatever_comes_is_a_rate_or_says_why_not(exchange: Exchange, document: 
 @pytest.mark.parametrize("status", [404, 429, 503, 302])
 def test_any_other_status_says_so_without_what_the_address_may_hold_as_a_key(exchange: Exchange, status: int) -> None:
     exchange.status = status
-    with pytest.raises(RateUnavailableError, match=f"/v2/ticker answered {status}") as refused:
+    with pytest.raises(RateUnavailableError, match=rf":\d+ answered {status}") as refused:
         JsonExchangeRate(f"{exchange.url}/v2/ticker?key=hunter2", "usd").quote()
     assert exchange.path == "/v2/ticker?key=hunter2"
     assert "hunter2" not in str(refused.value)
@@ -164,7 +164,7 @@ def test_a_source_that_trickles_its_answer_does_not_keep_the_run_waiting(begins_
 
 
 def test_a_source_that_is_away_is_unavailable() -> None:
-    with pytest.raises(RateUnavailableError, match=r"^http://127\.0\.0\.1:9/ticker cannot be reached"):
+    with pytest.raises(RateUnavailableError, match=r"^http://127\.0\.0\.1:9 cannot be reached"):
         JsonExchangeRate("http://127.0.0.1:9/ticker?key=hunter2", "usd").quote()
 
 

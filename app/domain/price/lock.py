@@ -14,7 +14,7 @@ import numpy as np
 
 from app.domain.price.coarse_price import HIGHEST_LOG_USD, LOWEST_LOG_USD
 from app.domain.price.log_payments import HIGHEST_BTC, LOWEST_BTC
-from app.domain.price.round_usd import FARTHEST, LOG_USD, WEIGHTS, payment_density
+from app.domain.price.round_usd import FARTHEST, IS_MINOR, LOG_USD, WEIGHTS, payment_density
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,12 +27,14 @@ _NEAREST_BACKGROUND, _FARTHEST_BACKGROUND = 30, 100
 # By how much (squared logarithm) the commonness of a round amount may be off, each factor of 1.4 being a standard
 # deviation, and what it costs a price at most if one is not there at all.
 _MISFIT_COST = np.float32(0.5 / math.log(1.4) ** 2)
-_ABSENT = 12.0
+_ABSENT, _MINOR_ABSENT = 12.0, 3.0
 _SHARES = np.geomspace(0.003, 0.3, 8)
 # Round payments over the background of a bin; beyond, a tooth could not be more distinct.
 _HEIGHTS = np.geomspace(0.5, 20_000, 16)
 # Of the logarithm of the payments that a tooth is expected to have.
 _EXPECTED_STEP = 0.3
+# A price outside of the range must not pass for one inside of it, ten times or a tenth of it.
+_BEYOND = math.log(10)
 # Prices nearer than that are no other price, but the same with another quote.
 _RIVAL = 0.10
 # What lies at the very edge of what is looked at is cut off for a part of the window.
@@ -65,7 +67,7 @@ def lock(payments: LogPayments, course_log_usd: NDArray[np.float64]) -> Lock:
         course_log_usd: Logarithm of the price at each block, but for a factor.
     """
     end = course_log_usd[-1]
-    levels = np.arange(LOWEST_LOG_USD - end, HIGHEST_LOG_USD - end, _STEP)
+    levels = np.arange(LOWEST_LOG_USD - _BEYOND - end, HIGHEST_LOG_USD + _BEYOND - end, _STEP)
     scores = _roundness(payments.log_btc + course_log_usd[payments.block], levels, _visible(course_log_usd))
     best = int(scores.argmax())
     rivals = np.where(np.abs(levels - levels[best]) > _RIVAL, scores, -np.inf)
@@ -102,7 +104,8 @@ def _roundness(
             # One level up is one bin down, since both have the same width.
             last_bin = int((log_usd - levels[first] - lowest) / _STEP)
             bins = slice(last_bin - (after - first) + 1, last_bin + 1)
-            totals[:, first:after] += gains[row[tooth], bins][:, ::-1]
+            absent = _MINOR_ABSENT if IS_MINOR[tooth] else _ABSENT
+            totals[:, first:after] += np.maximum(gains[row[tooth], bins][:, ::-1], -absent)
     return np.asarray(totals.max(axis=0))
 
 
@@ -118,7 +121,7 @@ def _best_gains(
     rows = []
     for expected in np.arange(first_log, last_log + _EXPECTED_STEP, _EXPECTED_STEP):
         misfit = log_round - np.float32(expected)
-        rows.append(np.maximum((gains - _MISFIT_COST * misfit * misfit).max(axis=0), -_ABSENT))
+        rows.append((gains - _MISFIT_COST * misfit * misfit).max(axis=0))
     return np.array(rows)
 
 

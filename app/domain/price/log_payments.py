@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 LOWEST_BTC, HIGHEST_BTC = 1e-5, 10.0
 
-# Of payments of the very same satoshi in one block. What comes more often was sent by a program: it speaks once, too.
+# Of payments of the very same satoshi so many count, and as many more as those of nearly the same amount, within the
+# given part of it, let one expect. What comes more often was sent by a program.
 _MOST_ALIKE = 2
+_NEARLY = 0.002
 
 _SAT_PER_BTC = 1e8
-# Enough for 10 BTC.
-_AMOUNT_BITS = 30
+# Enough for any window that settings allow.
+_BLOCK_BITS = 16
 
 _WIDTH = 1e-4
 # The list of the published method ends below 1 BTC.
@@ -57,11 +59,23 @@ def log_payments(amounts: WindowAmounts) -> LogPayments:
     last = np.searchsorted(_LOWER, btc, side="left") - 1
     is_round = (last >= 0) & (btc < _UPPER[np.maximum(last, 0)])
     used = ~is_round & (btc > LOWEST_BTC) & (btc < HIGHEST_BTC)
-    # Block and amount in one number, which sorts several times as fast as two.
-    keys = block[used] << _AMOUNT_BITS | np.rint(btc[used] * _SAT_PER_BTC).astype(np.int64)
+    # Amount and block in one number, which sorts several times as fast as two.
+    keys = np.rint(btc[used] * _SAT_PER_BTC).astype(np.int64) << _BLOCK_BITS | block[used]
     keys.sort()
-    repeated = np.zeros(len(keys), np.bool_)
-    repeated[_MOST_ALIKE:] = keys[_MOST_ALIKE:] == keys[:-_MOST_ALIKE]
-    keys = keys[~repeated]
-    log_btc = np.log((keys & ((1 << _AMOUNT_BITS) - 1)) / _SAT_PER_BTC)
-    return LogPayments(log_btc, keys >> _AMOUNT_BITS, n_blocks)
+    keys = keys[_speaks(keys >> _BLOCK_BITS)]
+    block, value_sat = keys & ((1 << _BLOCK_BITS) - 1), keys >> _BLOCK_BITS
+    order = np.argsort(block, kind="stable")
+    return LogPayments(np.log(value_sat[order] / _SAT_PER_BTC), block[order], n_blocks)
+
+
+def _speaks(values_sat: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which payments count, of amounts that rise: of each amount no more than chance explains."""
+    amounts, firsts, counts = np.unique(values_sat, return_index=True, return_counts=True)
+    near = np.maximum(1, (amounts * _NEARLY).astype(np.int64))
+    around = np.searchsorted(values_sat, amounts + near, "right") - np.searchsorted(values_sat, amounts - near, "left")
+    expected = (around - counts) / (2 * near)
+    most = _MOST_ALIKE + np.ceil(expected + 3 * np.sqrt(expected)).astype(np.int64)
+    # Spread over the window, so that no block speaks for all.
+    rank = np.arange(len(values_sat)) - np.repeat(firsts, counts)
+    most, counts = np.repeat(most, counts), np.repeat(counts, counts)
+    return np.asarray((counts <= most) | ((rank * most) // counts != ((rank + 1) * most) // counts))

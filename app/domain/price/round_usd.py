@@ -17,10 +17,14 @@ _COMMONNESS = {
     2_000: 31, 3_000: 9, 5_000: 13, 10_000: 9,
 }  # fmt: skip
 
+# Below that much: a price is not much less likely for lacking one of them.
+_MINOR = 22
+
 USD = np.array(list(_COMMONNESS), dtype=np.float64)
 LOG_USD = np.log(USD)
 WEIGHTS = np.array(list(_COMMONNESS.values()), dtype=np.float64)
 WEIGHTS /= WEIGHTS.sum()
+IS_MINOR = np.array(list(_COMMONNESS.values())) < _MINOR
 
 # Share of the payments, and how far (standard deviation of the logarithm) they lie from the round amount: those of
 # wallets that quote the market, of wallets with an older or another quote, and those that had a fee taken out.

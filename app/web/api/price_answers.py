@@ -43,7 +43,7 @@ class PriceRow(msgspec.Struct, kw_only=True):
     ]
     published_price: Annotated[
         float | None,
-        Meta(description="What the published method makes of the window, where that is not `window_price`."),
+        Meta(description="What the published method makes of the window; null where it finds nothing."),
     ]
     exchange_price: Annotated[float | None, Meta(description="The exchange rate, USD per BTC.")]
     difference: Annotated[float | None, Meta(description="Estimate minus rate, USD.")]

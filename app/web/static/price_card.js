@@ -4,10 +4,10 @@ import { ageOf, band, clockOf, count, momentOf, percent, usd } from "./words.js"
 const DAY_MS = 86_400_000;
 const $ = (id) => document.getElementById(id);
 
-// Least confidence of each word. Of the days from 2023 to 2025 half had over 75 %, and one in ten less than 49 %.
+// Least confidence of each word: how likely the price is right to 1 %.
 const CONFIDENCE_WORDS = [
-  [0.75, "high"],
-  [0.5, "medium"],
+  [0.9, "high"],
+  [0.7, "medium"],
   [0.3, "low"],
   [0, "very low"],
 ];

@@ -29,7 +29,9 @@ export function rowOf(fields, range) {
 // Keeps one row a slot: a valid one before one that is not, then a live one before what was filled in later.
 export function keep(rows, row) {
   const before = rows.get(row.start);
-  if (!before || rank(row) >= rank(before)) rows.set(row.start, row);
+  const [better, other] = !before || rank(row) >= rank(before) ? [row, before] : [before, row];
+  // The rate was seen by whoever ran then, whatever came of the estimate.
+  rows.set(row.start, { ...better, rate: better.rate ?? other?.rate ?? null });
 }
 
 const rank = ({ estimate, source }) => 2 * (estimate !== null) + (source === "live");
