@@ -42,7 +42,7 @@ class ExtractFiles:
     """Keeps the extracts that were written last in `directory`, which is made when there is something to keep.
 
     Args:
-        directory: Its files are all ours. 
+        directory: Its files are all ours.
         max_blocks: How many extracts are kept; the oldest go first. A window that is to be kept has to fit in.
         max_bytes: How many bytes they may have together.
         clock: Seconds since 1970, as the file system counts them.
