@@ -1,4 +1,4 @@
-"""A node can deploy onto itself, with inventory.example as it stands but for the network."""
+"""A node can deploy onto itself, with inventory.example as it stands but for the demonstration's settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from tests.e2e.operator import CHECKOUT, Operator, inventory
 NEEDED = ("playbooks", "roles", "templates", "app", "migrations", "requirements", "alembic.ini", "ansible.cfg")
 REGTEST = {
     "settings_bitcoin_network=main": "settings_bitcoin_network=regtest",
-    "settings_bitcoin_rpc_url=http://127.0.0.1:8332": "settings_bitcoin_rpc_url=http://127.0.0.1:18443",
+    # The demonstration may be asked more often than others.
+    "settings_bitcoin_rpc_url=http://127.0.0.1:8332": "settings_bitcoin_rpc_url=http://127.0.0.1:18443\n"
+    "settings_rate_limit_per_minute=2000",
 }
 HERE = "/root/local-deploy"
 

@@ -36,7 +36,7 @@ _EXPECTED_STEP = 0.3
 # A price outside of the range must not pass for one inside of it, ten times or a tenth of it.
 _BEYOND = math.log(10)
 # Prices nearer than that are no other price, but the same with another quote.
-_RIVAL = 0.10
+_RIVAL = 0.05
 # What lies at the very edge of what is looked at is cut off for a part of the window.
 _EDGE = 0.03
 _BESIDE = 0.2

@@ -22,6 +22,8 @@ _MOST_ALIKE = 2
 _NEARLY = 0.002
 
 _SAT_PER_BTC = 1e8
+# Multiples of it, modulo 1, are spread evenly, however many there are.
+_GOLDEN = (5**0.5 - 1) / 2
 # Enough for any window that settings allow.
 _BLOCK_BITS = 16
 
@@ -65,7 +67,9 @@ def log_payments(amounts: WindowAmounts) -> LogPayments:
     keys = keys[_speaks(keys >> _BLOCK_BITS)]
     block, value_sat = keys & ((1 << _BLOCK_BITS) - 1), keys >> _BLOCK_BITS
     order = np.argsort(block, kind="stable")
-    return LogPayments(np.log(value_sat[order] / _SAT_PER_BTC), block[order], n_blocks)
+    # Each anywhere within its satoshi: a thousandth of the amount when a bitcoin is dear, that makes teeth of its own.
+    within_sat = np.arange(len(order)) * _GOLDEN % 1 - 0.5
+    return LogPayments(np.log((value_sat[order] + within_sat) / _SAT_PER_BTC), block[order], n_blocks)
 
 
 def _speaks(values_sat: NDArray[np.int64]) -> NDArray[np.bool_]:

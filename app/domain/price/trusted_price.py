@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.domain.price.coarse_price import coarse_prices
+from app.domain.price.coarse_price import HIGHEST_LOG_USD, LOWEST_LOG_USD, coarse_prices
 from app.domain.price.fine_price import FinePrice, fine_price
 from app.domain.price.lock import Lock, lock
 from app.domain.price.log_payments import LogPayments, log_payments
@@ -33,7 +33,7 @@ _SAME_LEVEL = 0.06
 # Beyond that from the course around which it was looked for, it has to be looked for again.
 _NEAR_COURSE = 0.03
 
-MIN_LOCK_MARGIN = 3.0
+MIN_LOCK_MARGIN = 4.0
 MIN_SIGNAL = 3.0
 MIN_ROUNDNESS = 10.0
 MIN_POINTS = 500
@@ -140,7 +140,8 @@ class _Found:
             return "too_few_points"
         if self.points.signal < MIN_SIGNAL or self.tested.roundness < MIN_ROUNDNESS:
             return "weak_signal"
-        if self.lock_margin < MIN_LOCK_MARGIN:
+        # Beyond the range hardly a round amount is seen: whatever is found there has rather been taken for it.
+        if self.lock_margin < MIN_LOCK_MARGIN or not LOWEST_LOG_USD < self.fine.log_usd[-1] < HIGHEST_LOG_USD:
             return "level_uncertain"
         return None
 
