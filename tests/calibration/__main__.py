@@ -1,6 +1,6 @@
 """`make calibrate`: the estimate on the whole grid of chains, and the tables of docs/METHOD.md.
 
-python -m tests.calibration            all of it: about half an hour on two cores
+python -m tests.calibration            all of it: about three quarters of an hour on two cores
 python -m tests.calibration --small    without the chains of 4,000 transactions a block, which take most of that
 """
 
