@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.commands.blocks import blocks_of
 from app.commands.failure import FailedError
 from app.config import load as configuration
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from app.adapters.database.engine import Database
     from app.config.declaration import Settings
     from app.services.backfill import Backfill, Filled
-    from app.services.block_source import FallbackBlockSource
     from app.services.gaps import Gaps, Span
     from app.services.onchain_price import OnchainPrice
 
@@ -176,23 +176,6 @@ def _the_backfill(
         Limits(settings.min_price_usd, settings.max_price_usd, settings.confidence_threshold, max_age),
         partial(datetime.now, UTC),
     )
-
-
-def blocks_of(settings: Settings, state: Path) -> FallbackBlockSource:
-    """Return the sources of blocks; nothing is asked yet."""
-    from app.adapters.block_sources import Upstreams, tiered_blocks  # noqa: PLC0415
-
-    upstreams = Upstreams(
-        bitcoin_network=settings.bitcoin_network,
-        bitcoin_rpc_url=settings.bitcoin_rpc_url,
-        bitcoin_rpc_cookie_file=settings.bitcoin_rpc_cookie_file,
-        bitcoin_rpc_user=settings.bitcoin_rpc_user,
-        bitcoin_rpc_password=settings.bitcoin_rpc_password,
-        electrs_api_url=settings.electrs_api_url,
-        mempool_api_url=settings.mempool_api_url,
-        public_fallback_enabled=settings.public_fallback_enabled,
-    )
-    return tiered_blocks(upstreams, state, partial(datetime.now, UTC))
 
 
 def estimator(settings: Settings, state: Path) -> Callable[[int], OnchainPrice]:

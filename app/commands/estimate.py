@@ -6,17 +6,18 @@ import json
 import sys
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from app.commands.blocks import blocks_of
 from app.commands.failure import FailedError
 from app.config import load as configuration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from app.services.onchain_price import OnchainPrice
 
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def estimate(environ: dict[str, str], *, recent: bool, day: datetime | None, method: str, as_json: bool) -> None:
     """Estimate the price of bitcoin from the blocks of the node in the settings; nothing is stored."""
-    from app.adapters.block_sources import Upstreams, tiered_blocks  # noqa: PLC0415 - as in app.commands
-    from app.adapters.proving_processes import PROVERS, proving_processes  # noqa: PLC0415
+    from app.adapters.proving_processes import PROVERS, proving_processes  # noqa: PLC0415 - as in app.commands
     from app.domain.price.estimate import NotEnoughDataError  # noqa: PLC0415
     from app.services.block_source import OnchainPriceError  # noqa: PLC0415
     from app.services.onchain_price import estimate_day, estimate_recent  # noqa: PLC0415
@@ -44,20 +44,7 @@ def estimate(environ: dict[str, str], *, recent: bool, day: datetime | None, met
     if recent == (day is not None):
         raise click.UsageError("Say either --recent or --day YYYY-MM-DD.")
     settings = configuration.load_or_exit(environ, without={"JWT_SECRET_KEY"})
-    source = tiered_blocks(
-        Upstreams(
-            bitcoin_network=settings.bitcoin_network,
-            bitcoin_rpc_url=settings.bitcoin_rpc_url,
-            bitcoin_rpc_cookie_file=settings.bitcoin_rpc_cookie_file,
-            bitcoin_rpc_user=settings.bitcoin_rpc_user,
-            bitcoin_rpc_password=settings.bitcoin_rpc_password,
-            electrs_api_url=settings.electrs_api_url,
-            mempool_api_url=settings.mempool_api_url,
-            public_fallback_enabled=settings.public_fallback_enabled,
-        ),
-        configuration.Directories.of(environ).state,
-        partial(datetime.now, UTC),
-    )
+    source = blocks_of(settings, configuration.Directories.of(environ).state)
     provers = partial(proving_processes, PROVERS)
     try:
         with _progress() as progress:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.domain.price.points import ROUND_BTC
+from app.domain.price.points import ROUND_BTC, ROUND_BTC_WIDTH, within_any
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,10 +27,9 @@ _GOLDEN = (5**0.5 - 1) / 2
 # Enough for any window that settings allow.
 _BLOCK_BITS = 16
 
-_WIDTH = 1e-4
 # The list of the published method ends below 1 BTC.
 _ROUND = np.concatenate([ROUND_BTC, np.arange(10, 101) / 10])
-_LOWER, _UPPER = _ROUND * (1 - _WIDTH), _ROUND * (1 + _WIDTH)
+_LOWER, _UPPER = _ROUND * (1 - ROUND_BTC_WIDTH), _ROUND * (1 + ROUND_BTC_WIDTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +57,7 @@ def log_payments(amounts: WindowAmounts) -> LogPayments:
     btc = amounts.amounts_btc
     n_blocks = len(amounts.per_block)
     block = np.repeat(np.arange(n_blocks), amounts.per_block)
-    last = np.searchsorted(_LOWER, btc, side="left") - 1
-    is_round = (last >= 0) & (btc < _UPPER[np.maximum(last, 0)])
-    used = ~is_round & (btc > LOWEST_BTC) & (btc < HIGHEST_BTC)
+    used = ~within_any(btc, _LOWER, _UPPER) & (btc > LOWEST_BTC) & (btc < HIGHEST_BTC)
     # Amount and block in one number, which sorts several times as fast as two.
     keys = np.rint(btc[used] * _SAT_PER_BTC).astype(np.int64) << _BLOCK_BITS | block[used]
     keys.sort()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 ROUND_USD = np.array([5, 10, 15, 20, 25, 30, 40, 50, 100, 150, 200, 300, 500, 1000], dtype=np.float64)
 _WIDTH = 0.25
-_ROUND_BTC_WIDTH = 0.0001
+ROUND_BTC_WIDTH = 0.0001
 
 
 def price_points_usd(amounts_btc: NDArray[np.float64], rough_usd: int) -> NDArray[np.float64]:
@@ -23,7 +23,7 @@ def price_points_usd(amounts_btc: NDArray[np.float64], rough_usd: int) -> NDArra
         amounts_btc: Amounts in chain order.
         rough_usd: First price, above 0.
     """
-    candidates = amounts_btc[~_is_round_btc(amounts_btc)][:, np.newaxis]
+    candidates = amounts_btc[~within_any(amounts_btc, _LOWER, _UPPER)][:, np.newaxis]
     expected_btc = ROUND_USD / rough_usd
     margin = _WIDTH * expected_btc
     near = (expected_btc - margin < candidates) & (candidates < expected_btc + margin)
@@ -31,10 +31,13 @@ def price_points_usd(amounts_btc: NDArray[np.float64], rough_usd: int) -> NDArra
     return np.asarray(ROUND_USD[columns] / candidates[rows, 0])
 
 
-def _is_round_btc(amounts_btc: NDArray[np.float64]) -> NDArray[np.bool_]:
+def within_any(
+    amounts_btc: NDArray[np.float64], lower: NDArray[np.float64], upper: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Tell which amounts lie within any of the intervals around the round amounts of bitcoin, ends left out."""
     # Only two intervals overlap, at 0.01, which rounding reaches twice: so the last two that begin below decide.
-    last = np.searchsorted(_LOWER, amounts_btc, side="left") - 1
-    inside = [(index >= 0) & (amounts_btc < _UPPER[np.maximum(index, 0)]) for index in (last, last - 1)]
+    last = np.searchsorted(lower, amounts_btc, side="left") - 1
+    inside = [(index >= 0) & (amounts_btc < upper[np.maximum(index, 0)]) for index in (last, last - 1)]
     return np.asarray(inside[0] | inside[1])
 
 
@@ -56,5 +59,5 @@ def _round_btc() -> NDArray[np.float64]:
 
 
 ROUND_BTC = _round_btc()
-_LOWER = ROUND_BTC - _ROUND_BTC_WIDTH * ROUND_BTC
-_UPPER = ROUND_BTC + _ROUND_BTC_WIDTH * ROUND_BTC
+_LOWER = ROUND_BTC - ROUND_BTC_WIDTH * ROUND_BTC
+_UPPER = ROUND_BTC + ROUND_BTC_WIDTH * ROUND_BTC
