@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from app.domain.price.amounts import SAT_PER_BTC
 from app.domain.price.estimate import NotEnoughDataError, PriceEstimate, estimate_price
 from app.domain.price.trusted_price import TrustedPrice, trusted_price
 from app.domain.price.windows import Window, day_window, recent_window
@@ -220,6 +221,7 @@ def _result(window: Window, reader: WindowReader, amounts: WindowAmounts) -> Onc
 
 def _published(amounts: WindowAmounts) -> PriceEstimate | None:
     try:
-        return estimate_price(amounts.amounts_btc)
+        # In any order it gives the same, and in this one faster.
+        return estimate_price(amounts.rising.values_sat / SAT_PER_BTC)
     except NotEnoughDataError:
         return None

@@ -61,7 +61,7 @@ class Lane:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={"PATH": os.environ["PATH"], "OPENBLAS_NUM_THREADS": "1"},
+            env={"PATH": os.environ["PATH"]},
         )
 
     def run(self, program: list[str], environ: dict[str, str], seconds: float | None = None) -> tuple[int, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 
     from app.domain.price.extract import BlockExtract
 
-_SAT_PER_BTC = 1e8
+SAT_PER_BTC = 1e8
+# Enough for any window that settings allow.
+_BLOCK_BITS = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WindowAmounts:
     """What the blocks of a window say.
 
@@ -31,6 +34,28 @@ class WindowAmounts:
     amounts_btc: NDArray[np.float64]
     per_block: NDArray[np.int64]
 
+    @cached_property
+    def rising(self) -> RisingAmounts:
+        """The same, the smallest first."""
+        values_sat = np.rint(self.amounts_btc * SAT_PER_BTC).astype(np.int64)
+        # Amount and block in one number, which sorts several times as fast as two.
+        keys = values_sat << _BLOCK_BITS | np.repeat(np.arange(len(self.per_block)), self.per_block)
+        keys.sort()
+        return RisingAmounts(keys >> _BLOCK_BITS, keys & ((1 << _BLOCK_BITS) - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class RisingAmounts:
+    """Amounts of a window, the smallest first.
+
+    Attributes:
+        values_sat: The amounts.
+        block: Which block of the window each is from, counted from 0.
+    """
+
+    values_sat: NDArray[np.int64]
+    block: NDArray[np.int64]
+
 
 def window_amounts(window: Sequence[BlockExtract]) -> WindowAmounts:
     """Return the amounts of the payments that spend nothing made in the window.
@@ -41,7 +66,7 @@ def window_amounts(window: Sequence[BlockExtract]) -> WindowAmounts:
     first_height = window[0].height
     used = [_used_values_sat(each, first_height) for each in window]
     per_block = np.array([len(values_sat) for values_sat in used], dtype=np.int64)
-    return WindowAmounts(np.concatenate(used) / _SAT_PER_BTC, per_block)
+    return WindowAmounts(np.concatenate(used) / SAT_PER_BTC, per_block)
 
 
 def _used_values_sat(extract: BlockExtract, first_height: int) -> NDArray[np.uint64]:

@@ -9,24 +9,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.domain.price.coarse_price import DAY_BLOCKS
+from app.domain.price.ranges import ranges
 from app.domain.price.round_usd import FARTHEST, LOG_USD, WEIGHTS
 from app.domain.price.sayings import Prominences, Sayings
-from app.domain.price.walk import Filtered, steps, walk_back, walk_forward
+from app.domain.price.walk import steps, walk_back, walk_forward
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from app.domain.price.log_payments import LogPayments
+    from app.domain.price.walk import Moved
 
 STEP = 0.001
 # How far the price may lie from the course that is given.
 _MARGIN_PLACES = 50
+_PLACES = 2 * _MARGIN_PLACES + 1
+_OFFSETS = np.arange(-_MARGIN_PLACES, _MARGIN_PLACES + 1) * STEP
 _REACH = round(FARTHEST / STEP)
 # Payments at this distance from a round amount are of no round amount, or of another.
 _NEAREST_BACKGROUND, _FARTHEST_BACKGROUND = 0.03, 0.10
 _SHARES = (0.01, 0.03, 0.09)
 _DAILY_MOVES = (0.003, 0.01, 0.02, 0.05)
-_USUAL_MOVE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +44,7 @@ class FinePrice:
         end_likely: How likely each of them is; they sum up to 1.
         end_step: See `end_log_usd`.
         share: Of the payments that are of a round amount, which explains it best of a few.
-        daily_move: Standard deviation of the logarithm's change over a day that explains it
-            best of a few.
+        daily_move: Standard deviation of the logarithm's change over a day that explains it best of a few.
     """
 
     log_usd: NDArray[np.float64]
@@ -51,91 +55,132 @@ class FinePrice:
     daily_move: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Explanation:
-    forward: Filtered
-    share: float
-    says: NDArray[np.float32]
-    moves: NDArray[np.float64]
-    daily: float
-
-
-def _evidence(explanation: _Explanation) -> float:
-    return explanation.forward.evidence
-
-
-def fine_price(payments: LogPayments, course_log_usd: NDArray[np.float64], like: FinePrice | None = None) -> FinePrice:
+def fine_price(payments: LogPayments, course_log_usd: NDArray[np.float64]) -> FinePrice:
     """Return the price near a course that is right to some per cent.
 
     Args:
         payments: At least one.
         course_log_usd: Logarithm of about the price, of each block.
-        like: What to assume about payments and market; None: what explains them best.
     """
-    # On whole steps, so that the moves of the price are moves of the grid and moves on it.
-    course = np.rint(course_log_usd / STEP).astype(np.int64)
-    drift = np.diff(course, prepend=course[0])
-    course_log_usd = STEP * course.astype(np.float64)
-    best = _explanation(payments, course_log_usd, drift, like)
-    places = np.arange(-_MARGIN_PLACES, _MARGIN_PLACES + 1) * STEP
-    path = walk_back(best.says, best.moves, best.forward, np.ones(len(places), np.bool_), drift) - _MARGIN_PLACES
+    grid = _Grid.along(course_log_usd)
+    says = grid.says(payments, _SHARES)
+    hypotheses = [(share, daily) for daily in range(len(_DAILY_MOVES)) for share in range(len(_SHARES))]
+    forward = walk_forward(np.tile(says, (len(_DAILY_MOVES), 1, 1)), grid.moved(_DAILY_MOVES))
+    best = int(forward.evidence.argmax())
+    share, daily = hypotheses[best]
+    back = grid.moved((_DAILY_MOVES[daily],), forward=False)
     return FinePrice(
-        log_usd=course_log_usd + path * STEP,
-        end_log_usd=course_log_usd[-1] + places,
-        end_likely=best.forward.places[-1],
+        log_usd=grid.log_usd(walk_back(says[[share]], back, forward.places[[best]])[0]),
+        end_log_usd=grid.course_log_usd[-1] + _OFFSETS,
+        end_likely=forward.places[best, -1],
         end_step=STEP,
-        share=best.share,
-        daily_move=best.daily,
+        share=_SHARES[share],
+        daily_move=_DAILY_MOVES[daily],
     )
 
 
-def _explanation(
-    payments: LogPayments, course_log_usd: NDArray[np.float64], drift: NDArray[np.int64], like: FinePrice | None
-) -> _Explanation:
-    sayings = _sayings(payments, course_log_usd)
-    expected = _expected(payments)
+def fine_courses(parts: Sequence[LogPayments], like: FinePrice) -> NDArray[np.float64]:
+    """Return the logarithm of the price at each block by each of some parts of the payments; shape (parts, blocks).
 
-    def said(share: float) -> NDArray[np.float32]:
-        return sayings.log_likelihood(share, STEP, STEP / 2) - np.float32(share) * expected
-
-    def explained(share: float, says: NDArray[np.float32], daily: float) -> _Explanation:
-        moves = steps(daily / math.sqrt(DAY_BLOCKS), STEP)
-        return _Explanation(walk_forward(says, moves, drift), share, says, moves, daily)
-
-    if like is not None:
-        return explained(like.share, said(like.share), like.daily_move)
-    # One after the other: how common round amounts are says next to nothing about how the price moves.
-    first = max((explained(share, said(share), _USUAL_MOVE) for share in _SHARES), key=_evidence)
-    others = [explained(first.share, first.says, daily) for daily in _DAILY_MOVES if daily != _USUAL_MOVE]
-    return max([first, *others], key=_evidence)
+    Args:
+        parts: They may be empty.
+        like: The price by all of them: what holds for payments and market, and near what the parts' price is.
+    """
+    grid = _Grid.along(like.log_usd)
+    says = np.concatenate([grid.says(part, (like.share,)) for part in parts])
+    forward = walk_forward(says, grid.moved((like.daily_move,)))
+    return grid.log_usd(walk_back(says, grid.moved((like.daily_move,), forward=False), forward.places))
 
 
-def _expected(payments: LogPayments) -> NDArray[np.float32]:
-    """Return how many payments each block has: the same at every place, since the same round amounts are visible."""
-    counts = np.bincount(payments.block, minlength=payments.n_blocks)
-    return counts[:, np.newaxis].astype(np.float32)
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Prices near a course.
+
+    Attributes:
+        course_log_usd: The course.
+        drift: By how many places the grid moves up with it before each block.
+    """
+
+    course_log_usd: NDArray[np.float64]
+    drift: NDArray[np.int64]
+
+    @classmethod
+    def along(cls, course_log_usd: NDArray[np.float64]) -> _Grid:
+        # On whole steps, so that the moves of the price are moves of the grid and moves on it.
+        course = np.rint(course_log_usd / STEP).astype(np.int64)
+        return cls(STEP * course.astype(np.float64), np.diff(course, prepend=course[0]))
+
+    def log_usd(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.course_log_usd + (places - _MARGIN_PLACES) * STEP
+
+    def says(self, payments: LogPayments, shares: Sequence[float]) -> NDArray[np.float32]:
+        """Return what the payments say if such shares of them are round; shape (shares, blocks, places)."""
+        sayings = _sayings(payments, self.course_log_usd)
+        # The same at every place, since the same round amounts are visible.
+        expected = np.bincount(payments.block, minlength=payments.n_blocks)[:, np.newaxis].astype(np.float32)
+        return np.array(
+            [sayings.log_likelihood(share, STEP, STEP / 2) - np.float32(share) * expected for share in shares]
+        )
+
+    def moved(self, daily_moves: Sequence[float], *, forward: bool = True) -> Moved:
+        """Return how the price moves on the grid if it moves by so much a day; as many hypotheses for each."""
+        farthest = int(np.abs(self.drift).max())
+        # From each place (row) to each, and to those that will be on the grid when it has moved.
+        distances = np.arange(-farthest, _PLACES + farthest) - np.arange(_PLACES)[:, np.newaxis]
+        transitions = np.array(
+            [_likely(steps(daily / math.sqrt(DAY_BLOCKS), STEP), distances) for daily in daily_moves]
+        )
+
+        def moved(likely: NDArray[np.float64], block: int) -> NDArray[np.float64]:
+            first = farthest + int(self.drift[block] if forward else -self.drift[block])
+            by_move = likely.reshape(len(daily_moves), -1, _PLACES)
+            return np.asarray(by_move @ transitions[:, :, first : first + _PLACES]).reshape(likely.shape)
+
+        return moved
+
+
+def _likely(moves: NDArray[np.float64], distances: NDArray[np.int64]) -> NDArray[np.float64]:
+    reach = len(moves) // 2
+    return np.where(np.abs(distances) <= reach, moves[np.clip(distances + reach, 0, 2 * reach)], 0.0)
 
 
 def _sayings(payments: LogPayments, course_log_usd: NDArray[np.float64]) -> Sayings:
-    log_dollars = payments.log_btc + course_log_usd[payments.block]
-    order = np.argsort(log_dollars)
-    rising = log_dollars[order]
-
-    def ends(distance: float) -> NDArray[np.int64]:
-        return np.searchsorted(rising, LOG_USD + distance)
-
-    around = ends(_FARTHEST_BACKGROUND) - ends(-_FARTHEST_BACKGROUND)
-    near = ends(_NEAREST_BACKGROUND) - ends(-_NEAREST_BACKGROUND)
-    background = (around - near + 1) / (2 * (_FARTHEST_BACKGROUND - _NEAREST_BACKGROUND))
-    farthest = (_MARGIN_PLACES + _REACH) * STEP
-    firsts, lasts = ends(-farthest), ends(farthest)
-    which = np.concatenate([order[first:last] for first, last in zip(firsts, lasts, strict=True)])
-    tooth = np.repeat(np.arange(len(LOG_USD)), lasts - firsts)
-    place = np.rint((LOG_USD[tooth] - log_dollars[which]) / STEP).astype(np.int64) + _MARGIN_PLACES + _REACH
-    prominences = Prominences(WEIGHTS * len(rising) / background)
-    sayings = Sayings(prominences, 2 * _MARGIN_PLACES + 1, _REACH, payments.n_blocks)
+    near = _near_round(payments, course_log_usd)
+    distance = np.abs(near.offset)
+    beside = (distance > _NEAREST_BACKGROUND) & (distance < _FARTHEST_BACKGROUND)
+    around = np.bincount(near.tooth[beside], minlength=len(LOG_USD))
+    background = (around + 1) / (2 * (_FARTHEST_BACKGROUND - _NEAREST_BACKGROUND))
+    prominences = Prominences(WEIGHTS * max(1, len(payments.log_btc)) / background)
+    sayings = Sayings(prominences, _PLACES, _REACH, payments.n_blocks)
+    place = np.rint(near.offset / STEP).astype(np.int64) + _MARGIN_PLACES + _REACH
     on = (place >= 0) & (place < sayings.counts.shape[1])
-    cell = (prominences.classes[tooth[on]], place[on], payments.block[which[on]])
+    cell = (prominences.classes[near.tooth[on]], place[on], near.block[on])
     shape = sayings.counts.shape
     sayings.counts += np.bincount(np.ravel_multi_index(cell, shape), minlength=sayings.counts.size).reshape(shape)
     return sayings
+
+
+@dataclass(frozen=True, slots=True)
+class _NearRound:
+    """Payments near a round amount, once for each that they are near.
+
+    Attributes:
+        tooth: Which round amount, as an index of LOG_USD.
+        offset: The logarithm of the price that it implies over the course.
+        block: Of the payment.
+    """
+
+    tooth: NDArray[np.int64]
+    offset: NDArray[np.float64]
+    block: NDArray[np.int64]
+
+
+def _near_round(payments: LogPayments, course_log_usd: NDArray[np.float64]) -> _NearRound:
+    # Amounts rise, so those that may be near lie side by side; some too many, since the course is not the same in all
+    # blocks.
+    highest, lowest = float(course_log_usd.max()), float(course_log_usd.min())
+    firsts = np.searchsorted(payments.log_btc, LOG_USD - highest - _FARTHEST_BACKGROUND)
+    counts = np.searchsorted(payments.log_btc, LOG_USD - lowest + _FARTHEST_BACKGROUND) - firsts
+    tooth, which = np.repeat(np.arange(len(LOG_USD)), counts), ranges(firsts, counts)
+    block = payments.block[which]
+    return _NearRound(tooth, LOG_USD[tooth] - payments.log_btc[which] - course_log_usd[block], block)

@@ -97,47 +97,55 @@ def _roundness(
     first = float(expected.min())
     gains = _best_gains(log_dollars, lowest, visible[1] + _BESIDE, first, float(expected.max()))
     row = np.rint((expected - first) / _EXPECTED_STEP).astype(np.int64)
-    totals = np.zeros((len(_SHARES), len(levels)))
+    totals = np.zeros((len(_SHARES), len(levels)), np.float32)
     for tooth, log_usd in enumerate(LOG_USD):
         first, after = np.searchsorted(levels, (log_usd - visible[1], log_usd - visible[0]))
         if first < after:
             # One level up is one bin down, since both have the same width.
             last_bin = int((log_usd - levels[first] - lowest) / _STEP)
             bins = slice(last_bin - (after - first) + 1, last_bin + 1)
-            absent = _MINOR_ABSENT if IS_MINOR[tooth] else _ABSENT
+            absent = np.float32(_MINOR_ABSENT if IS_MINOR[tooth] else _ABSENT)
             totals[:, first:after] += np.maximum(gains[row[tooth], bins][:, ::-1], -absent)
     return np.asarray(totals.max(axis=0))
 
 
 def _best_gains(
     log_dollars: NDArray[np.float64], lowest: float, highest: float, first_log: float, last_log: float
-) -> NDArray[np.float64]:
+) -> NDArray[np.float32]:
     """Return what a tooth gains in each bin (column), for each number of payments that it is expected to have (row).
 
     The number that it has costs the more the less it is the expected one; the best compromise counts.
     """
-    # Single precision: a nat matters, a millionth of one does not.
-    gains, log_round = (each.astype(np.float32) for each in _each_bin(log_dollars, lowest, highest))
-    rows = []
-    for expected in np.arange(first_log, last_log + _EXPECTED_STEP, _EXPECTED_STEP):
-        misfit = log_round - np.float32(expected)
-        rows.append((gains - _MISFIT_COST * misfit * misfit).max(axis=0))
-    return np.array(rows)
+    gains, log_round = _each_bin(log_dollars, lowest, highest)
+    # The square of how far the one is from the other, multiplied out: this is most of the work.
+    gains -= _MISFIT_COST * log_round * log_round
+    log_round *= 2 * _MISFIT_COST
+    wanted = np.arange(first_log, last_log + _EXPECTED_STEP, _EXPECTED_STEP, dtype=np.float32)
+    best, each = np.empty((len(wanted), gains.shape[1]), np.float32), np.empty_like(gains)
+    for row, expected in enumerate(wanted):
+        np.multiply(log_round, expected, out=each)
+        np.add(each, gains, out=each)
+        np.max(each, axis=0, out=best[row])
+        best[row] -= _MISFIT_COST * expected * expected
+    return best
 
 
 def _each_bin(
     log_dollars: NDArray[np.float64], lowest: float, highest: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return, for each height of a tooth (row) in each bin (column), its gain and the logarithm of its payments."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return, for each height of a tooth (row) in each bin (column), its gain and the logarithm of its payments.
+
+    In single precision: a nat matters, a thousandth of one does not.
+    """
     n_bins = int((highest - lowest) / _STEP) + 1
     bins = ((log_dollars - lowest) / _STEP).astype(np.int64)
-    counts = np.bincount(bins[(bins >= 0) & (bins < n_bins)], minlength=n_bins).astype(np.float64)
-    background = _background(counts)
+    counts = np.bincount(bins[(bins >= 0) & (bins < n_bins)], minlength=n_bins)
+    background = _background(counts.astype(np.float64)).astype(np.float32)
     density = payment_density(_STEP * np.arange(-_REACH, _REACH + 1, dtype=np.float64)) * _STEP
-    gains = np.empty((len(_HEIGHTS), n_bins))
-    for row, height in enumerate(_HEIGHTS):
-        gains[row] = np.convolve(counts, np.log1p(height * density), "same") - height * background
-    return gains, np.log(_HEIGHTS)[:, np.newaxis] + np.log(background)
+    gained = np.log1p(np.multiply.outer(_HEIGHTS, density)).astype(np.float32)
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(counts.astype(np.float32), _REACH), len(density))
+    heights = _HEIGHTS.astype(np.float32)[:, np.newaxis]
+    return gained @ around.T - heights * background, np.log(heights) + np.log(background)
 
 
 def _background(counts: NDArray[np.float64]) -> NDArray[np.float64]:

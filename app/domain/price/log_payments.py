@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.domain.price.points import ROUND_BTC, ROUND_BTC_WIDTH, within_any
+from app.domain.price.amounts import SAT_PER_BTC
+from app.domain.price.points import ROUND_BTC, ROUND_BTC_WIDTH
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,11 +22,8 @@ LOWEST_BTC, HIGHEST_BTC = 1e-5, 10.0
 _MOST_ALIKE = 2
 _NEARLY = 0.002
 
-_SAT_PER_BTC = 1e8
 # Multiples of it, modulo 1, are spread evenly, however many there are.
 _GOLDEN = (5**0.5 - 1) / 2
-# Enough for any window that settings allow.
-_BLOCK_BITS = 16
 
 # The list of the published method ends below 1 BTC.
 _ROUND = np.concatenate([ROUND_BTC, np.arange(10, 101) / 10])
@@ -37,7 +35,7 @@ class LogPayments:
     """Payments between 1,000 sat and 10 BTC that are not round in bitcoin.
 
     Attributes:
-        log_btc: Logarithm of each amount in BTC, block after block, rising within each.
+        log_btc: Logarithm of each amount in BTC, rising but for the part of a satoshi.
         block: Which block of the window each is from, counted from 0.
         n_blocks: Blocks of the window.
     """
@@ -54,29 +52,44 @@ class LogPayments:
 
 def log_payments(amounts: WindowAmounts) -> LogPayments:
     """Return the payments among the amounts of a window."""
-    btc = amounts.amounts_btc
-    n_blocks = len(amounts.per_block)
-    block = np.repeat(np.arange(n_blocks), amounts.per_block)
-    used = ~within_any(btc, _LOWER, _UPPER) & (btc > LOWEST_BTC) & (btc < HIGHEST_BTC)
-    # Amount and block in one number, which sorts several times as fast as two.
-    keys = np.rint(btc[used] * _SAT_PER_BTC).astype(np.int64) << _BLOCK_BITS | block[used]
-    keys.sort()
-    keys = keys[_speaks(keys >> _BLOCK_BITS)]
-    block, value_sat = keys & ((1 << _BLOCK_BITS) - 1), keys >> _BLOCK_BITS
-    order = np.argsort(block, kind="stable")
+    rising = amounts.rising
+    first, last = np.searchsorted(rising.values_sat, (LOWEST_BTC * SAT_PER_BTC + 0.5, HIGHEST_BTC * SAT_PER_BTC - 0.5))
+    values_sat, block = rising.values_sat[first:last], rising.block[first:last]
+    used = ~_is_round(values_sat / SAT_PER_BTC)
+    values_sat, block = values_sat[used], block[used]
+    used = _speaks(values_sat)
+    values_sat, block = values_sat[used], block[used]
     # Each anywhere within its satoshi: a thousandth of the amount when a bitcoin is dear, that makes teeth of its own.
-    within_sat = np.arange(len(order)) * _GOLDEN % 1 - 0.5
-    return LogPayments(np.log((value_sat[order] + within_sat) / _SAT_PER_BTC), block[order], n_blocks)
+    within_sat = np.modf(np.arange(len(values_sat)) * _GOLDEN)[0] - 0.5
+    return LogPayments(np.log((values_sat + within_sat) / SAT_PER_BTC), block, len(amounts.per_block))
+
+
+def _is_round(rising_btc: NDArray[np.float64]) -> NDArray[np.bool_]:
+    firsts, ends = np.searchsorted(rising_btc, _LOWER, "right"), np.searchsorted(rising_btc, _UPPER, "left")
+    # By how many intervals more lie around an amount than around the one before.
+    changes = np.bincount(firsts, minlength=len(rising_btc) + 1) - np.bincount(ends, minlength=len(rising_btc) + 1)
+    return np.asarray(np.cumsum(changes)[:-1] > 0)
 
 
 def _speaks(values_sat: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Tell which payments count, of amounts that rise: of each amount no more than chance explains."""
-    amounts, firsts, counts = np.unique(values_sat, return_index=True, return_counts=True)
+    speaks = np.ones(len(values_sat), np.bool_)
+    firsts = np.flatnonzero(np.diff(values_sat, prepend=-1))
+    counts = np.diff(firsts, append=len(values_sat))
+    alike = counts > _MOST_ALIKE
+    firsts, counts = firsts[alike], counts[alike]
+    most = _most(values_sat, firsts, counts)
+    for at in np.flatnonzero(counts > most):
+        # Spread over the window, so that no block speaks for all.
+        share = np.arange(counts[at] + 1) * most[at] // counts[at]
+        speaks[firsts[at] : firsts[at] + counts[at]] = np.diff(share) > 0
+    return speaks
+
+
+def _most(values_sat: NDArray[np.int64], firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many payments of the amount at each of `firsts` chance explains, by those of nearly that amount."""
+    amounts = values_sat[firsts]
     near = np.maximum(1, (amounts * _NEARLY).astype(np.int64))
     around = np.searchsorted(values_sat, amounts + near, "right") - np.searchsorted(values_sat, amounts - near, "left")
     expected = (around - counts) / (2 * near)
-    most = _MOST_ALIKE + np.ceil(expected + 3 * np.sqrt(expected)).astype(np.int64)
-    # Spread over the window, so that no block speaks for all.
-    rank = np.arange(len(values_sat)) - np.repeat(firsts, counts)
-    most, counts = np.repeat(most, counts), np.repeat(counts, counts)
-    return np.asarray((counts <= most) | ((rank * most) // counts != ((rank + 1) * most) // counts))
+    return np.asarray(_MOST_ALIKE + np.ceil(expected + 3 * np.sqrt(expected)).astype(np.int64))

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from app.domain.price.ranges import ranges
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -23,12 +25,14 @@ def price_points_usd(amounts_btc: NDArray[np.float64], rough_usd: int) -> NDArra
         amounts_btc: Amounts in chain order.
         rough_usd: First price, above 0.
     """
-    candidates = amounts_btc[~within_any(amounts_btc, _LOWER, _UPPER)][:, np.newaxis]
+    candidates = amounts_btc[~within_any(amounts_btc, _LOWER, _UPPER)]
     expected_btc = ROUND_USD / rough_usd
     margin = _WIDTH * expected_btc
-    near = (expected_btc - margin < candidates) & (candidates < expected_btc + margin)
-    rows, columns = np.nonzero(near)
-    return np.asarray(ROUND_USD[columns] / candidates[rows, 0])
+    # The figures whose interval an amount is in lie side by side: it is above the lower end of all before the last, and
+    # below the upper end of all from the first on.
+    firsts = np.searchsorted(expected_btc + margin, candidates, side="right")
+    counts = np.searchsorted(expected_btc - margin, candidates, side="left") - firsts
+    return np.asarray(ROUND_USD[ranges(firsts, counts)] / np.repeat(candidates, counts))
 
 
 def within_any(

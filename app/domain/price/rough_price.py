@@ -48,8 +48,10 @@ def rough_price_usd(shares: NDArray[np.float64]) -> int:
 def _fits(shares: NDArray[np.float64], stencil: NDArray[np.float64], slides: range) -> NDArray[np.float64]:
     """Return for each slide the sum of shares times stencil, each added from left to right."""
     windows = np.lib.stride_tricks.sliding_window_view(shares, STENCIL_BINS)
-    under_stencil = windows[_ORIGIN_BIN + slides.start : _ORIGIN_BIN + slides.stop]
-    return np.asarray(np.cumsum(under_stencil * stencil, axis=1)[:, -1])
+    # What the stencil does not weigh adds nothing, not even in the last bit.
+    weighed = np.flatnonzero(stencil)
+    under_stencil = windows[_ORIGIN_BIN + slides.start : _ORIGIN_BIN + slides.stop, weighed]
+    return np.asarray(np.cumsum(under_stencil * stencil[weighed], axis=1)[:, -1])
 
 
 def _mixed_price_usd(best: int, weight: float, neighbour: int, neighbour_weight: float) -> int:

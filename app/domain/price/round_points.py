@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _NEAR, _VERY_NEAR = 0.05, 0.01
 # Of the points within 5 % that lie there by chance, one in four is beyond 1 % for each that is within.
 _CHANCE = 4
+_ENDS = np.log(np.multiply.outer(ROUND_USD, [1 / (1 + _NEAR), 1 / (1 - _NEAR)])).ravel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,11 @@ class RoundPoints:
 
 def round_points(payments: LogPayments, log_usd: NDArray[np.float64]) -> RoundPoints:
     """Return the points around the price at each block (logarithm), by the round amounts of the published method."""
-    dollars = np.sort(np.exp(payments.log_btc + log_usd[payments.block]))
-    nearest, farthest = ROUND_USD / (1 + _NEAR), ROUND_USD / (1 - _NEAR)
-    ends = zip(np.searchsorted(dollars, nearest), np.searchsorted(dollars, farthest), ROUND_USD, strict=True)
-    offsets = np.concatenate([usd / dollars[first:last] - 1 for first, last, usd in ends])
+    log_dollars = payments.log_btc + log_usd[payments.block]
+    # Odd places lie between the ends of an interval; no two intervals overlap.
+    place = np.searchsorted(_ENDS, log_dollars)
+    near = place % 2 == 1
+    offsets = ROUND_USD[place[near] // 2] / np.exp(log_dollars[near]) - 1
     if not len(offsets):
         return RoundPoints(offsets, 0.0, 0.0)
     distances = np.abs(offsets)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.domain.price.coarse_price import HIGHEST_LOG_USD, LOWEST_LOG_USD, coarse_prices
-from app.domain.price.fine_price import FinePrice, fine_price
+from app.domain.price.fine_price import FinePrice, fine_courses, fine_price
 from app.domain.price.lock import Lock, lock
 from app.domain.price.log_payments import LogPayments, log_payments
 from app.domain.price.round_points import RoundPoints, round_points
@@ -85,7 +85,7 @@ def trusted_price(amounts: WindowAmounts) -> TrustedPrice:
     payments = log_payments(amounts)
     found = []
     for course in coarse_prices(payments):
-        found.append(_Found.along(payments, course.log_usd))
+        found.append(_Found.along(payments, course))
         if found[-1].objection is None:
             return found[-1].price()
     return found[0].price()
@@ -167,10 +167,9 @@ class _Found:
 def _crossed(payments: LogPayments, fine: FinePrice) -> LogPayments:
     """Return the payments, each so shifted that along the course it is where the other half's course has it."""
     log_btc = payments.log_btc.copy()
-    for at, other in enumerate(reversed(payments.halves())):
-        if len(other.log_btc):
-            course = fine_price(other, fine.log_usd, like=fine).log_usd
-            log_btc[at::2] += (course - fine.log_usd)[payments.block[at::2]]
+    first, second = fine_courses(payments.halves(), like=fine)
+    for at, others in enumerate((second, first)):
+        log_btc[at::2] += (others - fine.log_usd)[payments.block[at::2]]
     return LogPayments(log_btc, payments.block, payments.n_blocks)
 
 

@@ -1,21 +1,30 @@
 """Where a price that wanders by chance has been, judged by what each stretch of time says about every price.
 
 A hidden Markov model on a grid of logarithms of the price: the filter that every textbook has, as sums over the grid.
+Several hypotheses about payments and market go through it side by side.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    # Takes how likely each place (last axis) is, and the number of a stretch; returns the same one step away from it.
+    Moved: TypeAlias = Callable[[NDArray[np.float64], int], NDArray[np.float64]]
 
 # One step in so many is that many times as long: markets jump more often than a normal distribution says.
 _JUMP_SHARE, _JUMP_TIMES = 0.03, 4.0
+
+# No place is impossible: a filter that is sure cannot be corrected.
+_LEAST_LIKELY = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +32,13 @@ class Filtered:
     """What the filter found.
 
     Attributes:
-        evidence: Logarithm of the likelihood of it all, against that of payments which know no dollars.
-        places: For each stretch of time how likely each place of the grid is, given it and what was before.
+        evidence: For each hypothesis the logarithm of the likelihood of it all, against that of payments which know
+            no dollars.
+        places: For each hypothesis and stretch of time how likely each place of the grid is, given that stretch and
+            those before.
     """
 
-    evidence: float
+    evidence: NDArray[np.float64]
     places: NDArray[np.float64]
 
 
@@ -49,66 +60,52 @@ def steps(deviation: float, grid_step: float) -> NDArray[np.float64]:
     return (1 - _JUMP_SHARE) * bell(deviation) + _JUMP_SHARE * bell(_JUMP_TIMES * deviation)
 
 
-def walk_forward(
-    says: NDArray[np.floating], moves: NDArray[np.float64], drift: NDArray[np.int64] | None = None
-) -> Filtered:
+def walk_forward(says: NDArray[np.floating], moved: Moved) -> Filtered:
     """Return where the price was at each stretch, given that stretch and those before.
 
     Args:
-        says: Logarithm of the likelihood of each stretch (row) at each place (column).
-        moves: See `steps`.
-        drift: By how many places the grid itself moved up before each stretch; None: it stands still.
+        says: Logarithm of the likelihood of each stretch at each place; shape (hypotheses, stretches, places).
+        moved: Where the price is likely just before a stretch, by where it was at the one before.
     """
-    likely = np.full(says.shape[1], 1 / says.shape[1])
-    evidence, places = 0.0, np.empty(says.shape)
-    for row, said in enumerate(says):
-        highest = float(said.max())
-        likely = _moved(likely, moves, _drifted(drift, row)) * np.exp(said - highest)
-        total = float(likely.sum())
-        evidence += math.log(total) + highest
-        likely = likely / total
-        places[row] = likely
-    return Filtered(evidence, places)
+    highest, speaks = _likelihood(says)
+    likely = np.full((len(says), says.shape[2]), 1 / says.shape[2])
+    totals, places = np.empty(highest.shape), np.empty(says.shape)
+    for stretch in range(says.shape[1]):
+        likely = np.maximum(moved(likely, stretch), _LEAST_LIKELY)
+        likely *= speaks[:, stretch]
+        totals[:, stretch] = total = likely.sum(axis=1)
+        likely /= total[:, np.newaxis]
+        places[:, stretch] = likely
+    return Filtered((np.log(totals) + highest).sum(axis=1), places)
 
 
 def walk_back(
-    says: NDArray[np.floating],
-    moves: NDArray[np.float64],
-    forward: Filtered,
-    ends: NDArray[np.bool_],
-    drift: NDArray[np.int64] | None = None,
+    says: NDArray[np.floating], moved: Moved, places: NDArray[np.float64], ends: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
-    """Return the mean place, in places of the grid, at each stretch, given all of them.
+    """Return the mean place, in places of the grid, at each stretch, given all of them; shape (hypotheses, stretches).
 
     Args:
         says: As for `walk_forward`.
-        moves: Likewise.
-        forward: What that returned.
-        ends: Places at which the price may have ended.
-        drift: As for `walk_forward`.
+        moved: Where the price was likely just before a stretch, by where it may be at it.
+        places: What `walk_forward` found.
+        ends: Places at which the price may have ended; None: everywhere.
     """
-    index = np.arange(says.shape[1])
-    path = np.empty(len(says))
-    later = ends.astype(np.float64)
-    for row in range(len(says) - 1, -1, -1):
-        both = forward.places[row] * later
-        total = both.sum()
+    _, speaks = _likelihood(says)
+    index = np.arange(says.shape[2])
+    path = np.empty(says.shape[:2])
+    later = np.ones((len(says), len(index))) if ends is None else np.tile(ends.astype(np.float64), (len(says), 1))
+    for stretch in range(says.shape[1] - 1, -1, -1):
+        here = places[:, stretch]
+        both = here * later
         # So unlikely an end that nothing is left of it: the filter alone has to do.
-        both = both / total if total > 0 else forward.places[row]
-        path[row] = both @ index
-        later = _moved(later * np.exp(says[row] - says[row].max()), moves, -_drifted(drift, row))
-        later /= later.sum()
+        both = np.where(both.any(axis=1, keepdims=True), both, here)
+        path[:, stretch] = (both @ index) / both.sum(axis=1)
+        later = np.maximum(moved(later * speaks[:, stretch], stretch), _LEAST_LIKELY)
+        later /= later.sum(axis=1, keepdims=True)
     return path
 
 
-def _drifted(drift: NDArray[np.int64] | None, row: int) -> int:
-    return 0 if drift is None else int(drift[row])
-
-
-def _moved(likely: NDArray[np.float64], moves: NDArray[np.float64], drift: int) -> NDArray[np.float64]:
-    """Return the places after one step, none of them impossible: a filter that is sure cannot be corrected."""
-    first = len(moves) // 2 + drift
-    # As far beside the grid as it may have moved.
-    beside = np.zeros(abs(drift))
-    moved = np.concatenate([beside, np.convolve(likely, moves), beside])[first + abs(drift) :][: len(likely)]
-    return np.asarray(np.maximum(moved, 1e-30))
+def _likelihood(says: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the highest logarithm of each stretch, and each place's likelihood over that of the highest."""
+    highest = says.max(axis=2).astype(np.float64)
+    return highest, np.exp(says - highest[:, :, np.newaxis])
