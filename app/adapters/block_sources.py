@@ -12,6 +12,7 @@ from app.adapters.bitcoind_rest import RestBlockSource
 from app.adapters.bitcoind_rpc_blocks import RpcBlockSource
 from app.adapters.esplora_blocks import EsploraBlocks
 from app.adapters.esplora_http import EsploraHttp, Service
+from app.adapters.mempool_blocks import MempoolBlocks
 from app.adapters.source_memory import FileMemory
 from app.adapters.timed_blocks import TimedBlocks
 from app.services.block_source import FallbackBlockSource
@@ -77,7 +78,8 @@ def _tiers(upstreams: Upstreams, clock: Callable[[], datetime]) -> Iterator[Bloc
         rpc_client(url, upstreams.bitcoin_rpc_cookie_file, upstreams.bitcoin_rpc_user, upstreams.bitcoin_rpc_password)
     )
     for service in _services(upstreams):
-        yield EsploraBlocks(EsploraHttp(service), upstreams.bitcoin_network, clock)
+        blocks = MempoolBlocks if service.name == "mempool" else EsploraBlocks
+        yield blocks(EsploraHttp(service), upstreams.bitcoin_network, clock)
 
 
 def _services(upstreams: Upstreams) -> Iterator[Service]:

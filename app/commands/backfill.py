@@ -237,7 +237,7 @@ def _tell(filled: Filled, total: int) -> None:
     """Say what became of the gaps; raise FailedError when a further try has something to do."""
     click.echo(f"{filled.valid} filled with a price, {filled.invalid} with the reason why there is none")
     if filled.lost:
-        click.echo(f"{filled.lost} are lost: the node is pruned and has deleted their blocks")
+        click.echo(f"{filled.lost} are lost: the node is pruned, and no other source has their blocks")
     if filled.stopped_by is not None:
         raise FailedError(f"stopped with {filled.left} left: {filled.stopped_by}; start it again to go on")
     if filled.left:

@@ -120,7 +120,8 @@ def heal(settings: Settings, directories: configuration.Directories, database: D
     """Fill some of the gaps since the first live row; a run never fails for their sake."""
     state, window_blocks = directories.state, settings.onchain_window_blocks
     max_age = timedelta(seconds=settings.price_max_age_seconds)
-    blocks, clock = blocks_of(settings, state), partial(datetime.now, UTC)
+    # A gap can wait, and a source that hangs would take all of the time there is.
+    blocks, clock = blocks_of(settings, state).sparing(), partial(datetime.now, UTC)
     kept = MemoryExtracts(window_blocks, kept_extracts(state, settings.bitcoin_network, window_blocks))
     estimate = partial(estimate_at, blocks, settings.bitcoin_network, window_blocks=window_blocks, kept=kept)
     backfill = Backfill(

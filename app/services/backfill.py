@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from app.domain.price.comparison import PriceComparison
 from app.domain.price.not_enough_data import NotEnoughDataError
-from app.services.block_source import BadBlockError, BlockPrunedError, NodeError, OnchainPriceError
+from app.services.block_source import BadBlockError, BlockAwayError, BlockPrunedError, NodeError, OnchainPriceError
 from app.services.judgement import judged
 from app.services.onchain_price import StillSyncingError, WrongNetworkError
 
@@ -56,8 +56,10 @@ class Filled:
     Attributes:
         valid: Rows with a price.
         invalid: Rows without, with the reason in each.
-        lost: Gaps that cannot be filled, since the node has deleted their blocks.
+        lost: Gaps that cannot be filled, since no source has their blocks any more.
         passed_over: Gaps that another try may fill.
+        first_passed_over: The slot of the oldest of them; None when there are none.
+        waits_because: Why some of them have to wait; None when none has to.
         left: Gaps that were not come to.
         stopped_by: Why not, if not by `keep_going`.
     """
@@ -66,6 +68,8 @@ class Filled:
     invalid: int = 0
     lost: int = 0
     passed_over: int = 0
+    first_passed_over: datetime | None = None
+    waits_because: str | None = None
     left: int = 0
     stopped_by: str | None = None
 
@@ -74,10 +78,10 @@ class Filled:
         """Rows that were written."""
         return self.valid + self.invalid
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether a further try would find nothing to do."""
-        return not self.passed_over and not self.left
+    def pass_over(self, count: int, first: Gap) -> None:
+        """Count `count` gaps from `first` on as passed over."""
+        self.passed_over += count
+        self.first_passed_over = self.first_passed_over or first.slot
 
 
 def one_by_one(estimate_at: Callable[[int], OnchainPrice]) -> Estimates:
@@ -99,9 +103,10 @@ def outcome_of(estimate_at: Callable[[int], OnchainPrice], height: int) -> Outco
 
 
 def window_is_kept(source: BlockSource, last_height: int, *, window_blocks: int) -> bool:
-    """Return whether the first block of the window up to `last_height` can still be read, and so the others.
+    """Return whether the first block of the window up to `last_height` can still be read.
 
     Raises:
+        BlockAwayError: It may be had another time, and not now.
         OnchainPriceError: The node cannot be asked.
     """
     try:
@@ -116,6 +121,9 @@ class Backfill:
 
     A row that was written is a gap no more: that is all there is to resuming. Estimates that are no price are kept as
     well, with their reason, and are not made again.
+
+    A pruned node deletes from the oldest on. Gaps whose blocks no source has are lost; where a source that may have
+    them is away, they are passed over for another time. Either way those after them are come to at once.
     """
 
     def __init__(
@@ -145,7 +153,7 @@ class Backfill:
         Args:
             gaps: Oldest first.
             is_kept: Whether the first block of the window that ends at a height can still be read.
-            keep_going: Asked after each gap; the rest is left when it says no.
+            keep_going: Asked after each gap that was tried; the rest is left when it says no.
             progress: Told of how many more gaps is known what becomes of them.
 
         Raises:
@@ -154,23 +162,34 @@ class Backfill:
         """
         filled = Filled(left=len(gaps))
         failures_in_a_row = 0
-        while filled.left and filled.stopped_by is None:
+        with closing(self._outcomes(gaps, filled)) as outcomes:
+            for at, outcome in outcomes:
+                done = 1
+                if isinstance(outcome, (BlockPrunedError, BlockAwayError)):
+                    done = _pass_the_unreadable(gaps, at, outcome, is_kept, filled)
+                else:
+                    failures_in_a_row = failures_in_a_row + 1 if self._take(gaps[at], outcome, filled) else 0
+                if failures_in_a_row == _MOST_FAILURES_IN_A_ROW:
+                    filled.stopped_by = str(outcome)
+                if filled.stopped_by is not None:
+                    break
+                filled.left -= done
+                progress(done)
+                # After a stretch the next gap is tried in any case: who waited long for it would never come further.
+                if done == 1 and not keep_going(filled):
+                    break
+        return filled
+
+    def _outcomes(self, gaps: Gaps, filled: Filled) -> Generator[tuple[int, Outcome], None, None]:
+        """Yield the place and the outcome of each gap that is left, as `filled` then says."""
+        while filled.left:
             first = len(gaps) - filled.left
             with closing(self._estimates(gaps[at].height for at in range(first, len(gaps)))) as outcomes:
                 for at, outcome in enumerate(outcomes, start=first):
-                    if isinstance(outcome, BlockPrunedError):
-                        self._pass_the_lost(gaps, at, is_kept, filled, progress)
+                    yield at, outcome
+                    if len(gaps) - filled.left != at + 1:
+                        # What was made ahead is for gaps that were passed.
                         break
-                    failures_in_a_row = failures_in_a_row + 1 if self._take(gaps[at], outcome, filled) else 0
-                    if failures_in_a_row == _MOST_FAILURES_IN_A_ROW:
-                        filled.stopped_by = str(outcome)
-                    if filled.stopped_by is not None:
-                        return filled
-                    filled.left -= 1
-                    progress(1)
-                    if not keep_going(filled):
-                        return filled
-        return filled
 
     def _take(self, gap: Gap, outcome: Outcome, filled: Filled) -> bool:
         """Do with an outcome what it calls for; return whether it leaves no row."""
@@ -183,7 +202,7 @@ class Backfill:
         elif isinstance(outcome, OnchainPriceError) and outcome.code == BadBlockError.code:
             self._keep(replace(row, invalid_reason=outcome.code), filled)
         elif isinstance(outcome, OnchainPriceError):
-            filled.passed_over += 1
+            filled.pass_over(1, gap)
             _log.warning("a gap was passed over", extra={"height": gap.height, "reason": str(outcome)})
             return True
         else:
@@ -205,21 +224,49 @@ class Backfill:
         else:
             filled.invalid += 1
 
-    def _pass_the_lost(
-        self, gaps: Gaps, at: int, is_kept: Callable[[int], bool], filled: Filled, progress: Callable[[int], None]
-    ) -> None:
-        """Go on after the gaps from `at` on whose blocks are gone: a node deletes from the oldest on."""
-        lost, kept = at, len(gaps)
-        while kept - lost > 1:
-            middle = (lost + kept) // 2
-            if is_kept(gaps[middle].height):
-                kept = middle
-            else:
-                lost = middle
-        _log.warning(
-            "the node has deleted the blocks of these gaps",
-            extra={"gaps": kept - at, "from": gaps[at].slot.isoformat(), "to": gaps[kept - 1].slot.isoformat()},
-        )
-        filled.lost += kept - at
-        filled.left -= kept - at
-        progress(kept - at)
+
+def _pass_the_unreadable(
+    gaps: Gaps, at: int, outcome: BlockPrunedError | BlockAwayError, is_kept: Callable[[int], bool], filled: Filled
+) -> int:
+    """Account for the gaps from `at` on whose blocks cannot be read, and return how many they are.
+
+    They count as lost only when each answer on the way said so: a source that went away meanwhile may have them.
+    """
+    away = outcome if isinstance(outcome, BlockAwayError) else None
+
+    def is_readable(place: int) -> bool:
+        nonlocal away
+        try:
+            return is_kept(gaps[place].height)
+        except BlockAwayError as error:
+            away = error
+            return False
+
+    until = _first_readable(is_readable, at, len(gaps))
+    about = {"gaps": until - at, "from": gaps[at].slot.isoformat(), "to": gaps[until - 1].slot.isoformat()}
+    if away is None:
+        filled.lost += until - at
+        _log.warning("the node has deleted the blocks of these gaps", extra=about)
+        return until - at
+    filled.pass_over(until - at, gaps[at])
+    if filled.waits_because != str(away):
+        filled.waits_because = str(away)
+        _log.warning("gaps wait for a source of blocks that is away", extra=about | {"reason": str(away)})
+    return until - at
+
+
+def _first_readable(is_readable: Callable[[int], bool], unreadable: int, end: int) -> int:
+    """Return the first place after `unreadable` from which on all is readable; `end` when that is none.
+
+    Where the node's oldest files are it keeps and has deleted blocks by turns. There a window lacks another block than
+    its first, by which `is_readable` goes: then the next place may do.
+    """
+    if is_readable(unreadable):
+        return unreadable + 1
+    while end - unreadable > 1:
+        middle = (unreadable + end) // 2
+        if is_readable(middle):
+            end = middle
+        else:
+            unreadable = middle
+    return end

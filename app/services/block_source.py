@@ -75,6 +75,13 @@ class BlockPrunedError(OnchainPriceError):
     code = "block_pruned"
 
 
+class BlockAwayError(OnchainPriceError):
+    """A node has deleted the block, and others that may have it did not give it this time."""
+
+    # Of a row that lacks it the node is the reason; who is away stands in the message.
+    code = BlockPrunedError.code
+
+
 class BadBlockError(OnchainPriceError):
     """What was given is not what was asked for, or proves nothing."""
 
@@ -167,13 +174,26 @@ class FallbackBlockSource:
 
     What a source says about its chain is an answer, be it unwelcome: that it is on another network, is still in
     initial block download, or ends below a height. Nobody else is asked then, least of all a stranger. A block by
-    its hash is the same from everywhere: one that a pruned node has deleted, or never saw, is looked for further on.
+    its hash is the same from everywhere: one that a pruned node has deleted, or never saw, is looked for further on,
+    and is gone for good only when every source has answered and none has it. Switched-off REST hides nothing: it is
+    another way to the node that JSON-RPC asks.
     """
 
-    def __init__(self, first: BlockSource, *others: BlockSource, breaker: Breaker | None = None) -> None:
+    def __init__(
+        self, first: BlockSource, *others: BlockSource, breaker: Breaker | None = None, is_sparing: bool = False
+    ) -> None:
         self._sources = (first, *others)
         self._breaker = breaker or NeverOpen()
+        self._is_sparing = is_sparing
         self._run = _Run(self._sources)
+
+    def sparing(self) -> FallbackBlockSource:
+        """Return the same sources for work that can wait.
+
+        Those that the breaker holds back are not asked for a block that others lack: a source that hangs for a month
+        would take its minute of every run.
+        """
+        return FallbackBlockSource(*self._sources, breaker=self._breaker, is_sparing=True)
 
     @property
     def name(self) -> str:
@@ -183,7 +203,7 @@ class FallbackBlockSource:
     def status(self) -> NodeStatus:
         """Return what the node says about itself now; begins a run."""
         held_back = [source for source in self._sources if self._breaker.is_open(source.name)]
-        self._run = _Run([*(source for source in self._sources if source not in held_back), *held_back])
+        self._run = _Run([source for source in self._sources if source not in held_back], held_back)
         return self._ask(lambda source: source.status())
 
     def block_hash(self, height: int) -> str:
@@ -208,7 +228,9 @@ class FallbackBlockSource:
 
         Raises:
             BadBlockError: No source gave a sound block, and at least one gave another.
-            BlockPrunedError, BlockUnknownError, NodeError: No source gave a block.
+            BlockPrunedError: No source has the block any more.
+            BlockAwayError: One has deleted it, and at least one other did not answer, or not with it.
+            BlockUnknownError, NodeError: No source gave a block.
         """
 
         def served(source: BlockSource) -> Served[Content]:
@@ -224,7 +246,11 @@ class FallbackBlockSource:
         """Return the first answer; an error of the kinds `elsewhere` is neither an answer nor the source's fault."""
         run = self._run
         lacking: list[OnchainPriceError] = []
+        spared: list[OnchainPriceError] = []
         for source in run.left():
+            if lacking and self._is_sparing and source in run.held_back:
+                spared.append(_left_alone(source))
+                continue
             try:
                 return question(source)
             except (NodeError, BadBlockError) as error:
@@ -234,15 +260,16 @@ class FallbackBlockSource:
                     _log.warning("a source of blocks failed", extra={"source": source.name, "reason": str(error)})
             except elsewhere as error:
                 lacking.append(error)
-        raise _in_one([*lacking, *run.failures()])
+        raise _in_one(lacking, [*run.failures(), *spared])
 
 
 class _Run:
-    """Which sources are left, in the order in which they are asked; for several threads."""
+    """Which sources are left, in the order in which they are asked, those held back last; for several threads."""
 
-    def __init__(self, sources: Sequence[BlockSource]) -> None:
+    def __init__(self, sources: Sequence[BlockSource], held_back: Sequence[BlockSource] = ()) -> None:
         self._lock = Lock()
-        self._left = list(sources)
+        self.held_back = held_back
+        self._left = [*sources, *held_back]
         self._failures: list[OnchainPriceError] = []
 
     def left(self) -> Sequence[BlockSource]:
@@ -274,13 +301,27 @@ def _proven(source: BlockSource, block_hash: str, prove: Callable[[bytes], Conte
         raise BadBlockError(f"what {source.name} gave for block {block_hash} is no sound block: {error}") from error
 
 
-def _in_one(errors: Iterable[OnchainPriceError]) -> OnchainPriceError:
+def _left_alone(source: BlockSource) -> NodeNotReadyError:
+    return NodeNotReadyError(
+        f"{source.name} failed in an earlier run, whose log says why, and is left alone for a while"
+    )
+
+
+def _in_one(lacking: Sequence[OnchainPriceError], failures: Sequence[OnchainPriceError]) -> OnchainPriceError:
     """Return an error with each reason once, of the kind that explains most.
 
     Switched-off REST explains nothing alone; and a bad block is the fault of who gave it, as long as others are away.
     """
-    reasons = {str(error): None for error in errors}
-    kinds = [type(error) for error in errors]
+    away = [each for each in failures if not isinstance(each, RestDisabledError)]
+    if any(isinstance(each, BlockPrunedError) for each in lacking):
+        if away:
+            return BlockAwayError(f"{_reasons(lacking)}; nobody else gives it at present: {_reasons(away)}")
+        return BlockPrunedError(_reasons([*lacking, *failures]))
+    kinds = [type(each) for each in (*lacking, *failures)]
     explains_little = (RestDisabledError, BadBlockError)
     kind = next((each for each in kinds if each not in explains_little), None)
-    return (kind or (BadBlockError if BadBlockError in kinds else kinds[0]))("; ".join(reasons))
+    return (kind or (BadBlockError if BadBlockError in kinds else kinds[0]))(_reasons([*lacking, *failures]))
+
+
+def _reasons(errors: Iterable[OnchainPriceError]) -> str:
+    return "; ".join({str(error): None for error in errors})

@@ -25,7 +25,7 @@ from app.domain.price.comparison import SLOT
 from app.services.block_source import BlockUnknownError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import date
 
     from app.domain.price.comparison import Source
@@ -77,11 +77,19 @@ class Span:
 
 
 class Gaps(Sequence[Gap]):
-    """Gaps, oldest first, in 16 bytes each; and the days that have no price at all."""
+    """Gaps, oldest first, in 16 bytes each.
 
-    def __init__(self) -> None:
+    Args:
+        until: The slot before which they were looked for.
+
+    Attributes:
+        empty_days: The days that have no price at all.
+    """
+
+    def __init__(self, until: datetime) -> None:
         self._slots = array("q")
         self._heights = array("q")
+        self.until = until
         self.empty_days: set[date] = set()
 
     def add(self, gap: Gap) -> None:
@@ -106,10 +114,16 @@ class Gaps(Sequence[Gap]):
         return Gap(datetime.fromtimestamp(self._slots[at], UTC), self._heights[at])
 
 
-def find_gaps(
-    source: BlockSource, rows: KnownRows, span: Span, *, min_confirmations: int, retry_invalid: bool = False
+def find_gaps(  # noqa: PLR0913 - where, and by name what is not as usual
+    source: BlockSource,
+    rows: KnownRows,
+    span: Span,
+    *,
+    min_confirmations: int,
+    retry_invalid: bool = False,
+    keep_going: Callable[[], bool] = lambda: True,
 ) -> Gaps:
-    """Return the gaps of `span`.
+    """Return the gaps of `span`, or of its beginning.
 
     Args:
         source: The node; only its headers are read.
@@ -117,11 +131,13 @@ def find_gaps(
         span: Where gaps are looked for.
         min_confirmations: Confirmations that a block needs; 2 leaves out the tip.
         retry_invalid: Also the blocks that were tried before and gave no price.
+        keep_going: Asked now and then; the rest is not looked at when it says no. A service other than bitcoind gives
+            its headers ten at a time.
 
     Raises:
         OnchainPriceError: The node cannot be asked.
     """
-    gaps = Gaps()
+    gaps = Gaps(span.end)
     candidates = _candidates(source, span, min_confirmations)
     while chunk := list(islice(candidates, _CHUNK)):
         known = _Known(rows, chunk, retry_invalid=retry_invalid)
@@ -130,6 +146,9 @@ def find_gaps(
                 gaps.add(gap)
                 if gap.slot.date() not in known.days:
                     gaps.empty_days.add(gap.slot.date())
+        if not keep_going():
+            gaps.until = chunk[-1].slot + SLOT
+            break
     return gaps
 
 

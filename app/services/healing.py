@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from app.services.backfill import Backfill, Filled
     from app.services.block_source import BlockSource
-    from app.services.gaps import KnownRows
+    from app.services.gaps import Gaps, KnownRows
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _LOOKBACK = timedelta(days=1)
 
 
 class HealedMark(Protocol):
-    """Up to when there are no gaps any more, so that not each run looks through all of the history."""
+    """Up to when there are no gaps to be filled, so that not each run looks through all of the history."""
 
     def load(self) -> datetime | None:
         """Return it; None when it is not known."""
@@ -41,7 +41,9 @@ class HealedMark(Protocol):
 class Healing:
     """Fills the gaps since the first live row, oldest first; earlier ones are for `utxoracle backfill`.
 
-    Oldest first, since a pruned node deletes those next.
+    Oldest first, since a pruned node deletes those next. The mark stays at the oldest gap that may still be filled, if
+    need be for ever: that costs each run a look through headers and rows from there on (for a year of them a second or
+    two), one estimate, and the search for the first that can be filled.
     """
 
     def __init__(
@@ -66,17 +68,25 @@ class Healing:
             StorageError: The database failed.
         """
         ends_at = monotonic() + MOST_SECONDS
-        span = self._span(now)
+        healed = self._healed(now)
+        span = self._span(now, healed)
         if span is None:
             return None
-        gaps = find_gaps(self._source, self._rows, span, min_confirmations=self._min_confirmations)
+        gaps = find_gaps(
+            self._source,
+            self._rows,
+            span,
+            min_confirmations=self._min_confirmations,
+            keep_going=lambda: monotonic() < ends_at,
+        )
         filled = self._backfill.fill(
             gaps,
             is_kept=is_kept,
             keep_going=lambda so_far: so_far.rows < MOST_ROWS and monotonic() < ends_at,
         )
-        if filled.is_complete:
-            self._mark.save(span.end)
+        until = _settled_until(gaps, filled)
+        if healed is None or until > healed:
+            self._mark.save(until)
         if not gaps:
             return None
         _log.info(
@@ -91,12 +101,19 @@ class Healing:
         )
         return filled
 
-    def _span(self, now: datetime) -> Span | None:
+    def _healed(self, now: datetime) -> datetime | None:
+        healed = self._mark.load()
+        # One of the future comes from a clock that was wrong.
+        return healed if healed is not None and healed <= slot_of(now) else None
+
+    def _span(self, now: datetime, healed: datetime | None) -> Span | None:
         first, end = self._rows.first_live(), slot_of(now)
         if first is None or first >= end:
             return None
-        healed = self._mark.load()
-        # One of the future comes from a clock that was wrong.
-        if healed is not None and healed <= end:
-            first = max(first, healed - _LOOKBACK)
-        return Span(first, end)
+        return Span(first if healed is None else max(first, healed - _LOOKBACK), end)
+
+
+def _settled_until(gaps: Gaps, filled: Filled) -> datetime:
+    """Return the slot of the first gap that a later run may fill; without one, up to where gaps were looked for."""
+    until = gaps[len(gaps) - filled.left].slot if filled.left else gaps.until
+    return min(until, filled.first_passed_over or until)

@@ -19,9 +19,11 @@ import pytest
 from app.adapters.database.engine import Database, open_database
 from app.adapters.database.migration import upgrade
 from app.adapters.database.prices import DatabasePriceHistory
+from app.adapters.esplora_blocks import GENESIS
 from app.adapters.run_lock import only_run
 from app.domain.price.comparison import PriceComparison
 from tests.fakes.bitcoin_node import FakeNode, running
+from tests.fakes.esplora_node import esplora
 from tests.fakes.published import COMMITTED, chain
 from tests.node.bitcoind import free_port
 
@@ -136,12 +138,38 @@ def test_an_interrupted_one_ends_with_what_is_done_and_goes_on_later(
 def test_a_pruned_node_has_what_is_lost_told_and_the_rest_filled(
     environ: dict[str, str], database: Database, node: FakeNode
 ) -> None:
-    node.instead = {node.hash_at(height): None for height in chain(COMMITTED) if height < 848_099}
-    done = backfill(environ, *RANGE)
+    kept = {height: raw for height, raw in chain(COMMITTED).items() if height >= 848_099}
+    node.instead = {node.hash_at(height): None for height in chain(COMMITTED) if height not in kept}
+    with esplora(kept, "/api/v1", genesis=GENESIS["main"]) as mempool:
+        done = backfill(environ | {"MEMPOOL_API_URL": mempool.url}, *RANGE)
     assert done.returncode == 0, done.stderr
-    assert "are lost: the node is pruned and has deleted their blocks" in done.stdout
+    assert "are lost: the node is pruned, and no other source has their blocks" in done.stdout
     assert rows(database)
     assert all((row.block_height or 0) - 39 >= 848_099 for row in rows(database))
+
+
+def test_what_a_source_may_have_that_is_away_is_told_and_is_filled_by_the_next_start(
+    environ: dict[str, str], database: Database, node: FakeNode
+) -> None:
+    node.instead = {node.hash_at(height): None for height in chain(COMMITTED) if height < 848_099}
+    with esplora(chain(COMMITTED), genesis=GENESIS["main"]) as electrs:
+        environ = environ | {"ELECTRS_API_URL": electrs.url}
+        electrs.status = 503
+        done = backfill(environ, *RANGE)
+        assert done.returncode == 2
+        early = rows(database)
+        assert early
+        assert all((row.block_height or 0) - 39 >= 848_099 for row in early)
+        assert "lost" not in done.stdout
+        assert re.search(
+            r"has deleted a block .*; nobody else gives it at present: electrs at .* 503; mempool", done.stderr
+        )
+        assert re.search(r"\d+ were passed over, see above; start it again", done.stderr)
+        electrs.status = None
+        again = backfill(environ, *RANGE)
+    assert again.returncode == 0, again.stderr
+    assert len(rows(database)) > len(early)
+    assert backfill(environ, *RANGE, "--dry-run").stdout.splitlines()[0].endswith(" 0 blocks without a price")
 
 
 @pytest.mark.parametrize(

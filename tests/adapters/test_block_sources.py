@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from app.adapters.esplora_http import EsploraHttp, Service
 from app.adapters.timed_blocks import TimedBlocks
 from app.services.block_source import (
     BadBlockError,
+    BlockAwayError,
     BlockPrunedError,
     FallbackBlockSource,
     NodeError,
@@ -24,7 +26,7 @@ from app.services.block_source import (
     NodeUnreachableError,
 )
 from tests.fakes.bitcoin_node import FakeNode, running
-from tests.fakes.esplora_node import esplora
+from tests.fakes.esplora_node import FakeEsplora, esplora
 from tests.fakes.published import CASES, COMMITTED, chain
 from tests.fakes.trickle import ENDLESS_HEAD, trickling
 from tests.node.bitcoind import free_port
@@ -61,6 +63,14 @@ def rest_off(node: FakeNode) -> None:
 def rpc_forbidden(node: FakeNode) -> None:
     node.rest = False
     node.forbidden = ("getblock",)
+
+
+def has_deleted_blocks(mempool: FakeEsplora) -> None:
+    """As a backend without electrs behind it answers, when its bitcoind has deleted the block."""
+    otherwise = mempool.answer
+    mempool.answer = (  # type: ignore[method-assign] # a fault of this one
+        lambda path: (500, b"Failed to get raw block") if path.endswith("/raw") else otherwise(path)
+    )
 
 
 def starting(node: FakeNode) -> None:
@@ -107,8 +117,48 @@ def test_a_block_that_a_pruned_node_has_deleted_comes_from_elsewhere_and_the_res
         assert electrs.asked["raw"] == 1
         alone = tiers(tmp_path, node.url, dead(), dead())
         alone.status()
-        with pytest.raises(BlockPrunedError, match=r"raise prune= there; electrs at .* cannot be reached"):
+        with pytest.raises(BlockAwayError) as failure:
             served_by(alone, TIP - 9)
+    assert re.fullmatch(
+        r"bitcoind at \S+ has deleted a block .*, raise prune= there; nobody else gives it at present: "
+        r"electrs at \S+ cannot be reached .*, and is ELECTRS_API_URL right\?; mempool at \S+ cannot be reached .*\?",
+        str(failure.value),
+    )
+
+
+def test_a_block_is_gone_when_bitcoind_has_deleted_it_and_no_service_has_it(tmp_path: Path) -> None:
+    without = {height: raw for height, raw in BLOCKS.items() if height != TIP - 9}
+    with running(BLOCKS, "regtest") as node, esplora(without) as electrs, esplora(BLOCKS, "/api/v1") as mempool:
+        node.instead = {node.hash_at(TIP - 9): None}
+        has_deleted_blocks(mempool)
+        source = tiers(tmp_path, node.url, electrs.url, mempool.url)
+        source.status()
+        with pytest.raises(
+            BlockPrunedError, match=r"raise prune= there; electrs .* does not know the block .*; mempool"
+        ):
+            served_by(source, TIP - 9)
+        assert not (tmp_path / "sources.json").exists(), "an answer is no failure"
+
+
+def test_a_source_that_hangs_is_not_waited_for_by_each_run_that_can_wait(tmp_path: Path) -> None:
+    with running(BLOCKS, "regtest") as node, esplora(BLOCKS) as electrs:
+        node.instead = {node.hash_at(TIP - 9): None}
+        electrs.status = 503
+
+        def asked_of_electrs(minutes: int) -> int:
+            before = len(electrs.paths)
+            source = tiers(tmp_path, node.url, electrs.url, now=NOW + timedelta(minutes=minutes)).sparing()
+            for _ in range(20):
+                source.status()
+                with pytest.raises(BlockAwayError, match="electrs"):
+                    served_by(source, TIP - 9)
+            return len(electrs.paths) - before
+
+        assert [asked_of_electrs(minutes) for minutes in (0, 9, 11, 20, 32)] == [1, 0, 1, 0, 1]
+        electrs.status = None
+        source = tiers(tmp_path, node.url, electrs.url, now=NOW + timedelta(hours=2)).sparing()
+        source.status()
+        assert served_by(source, TIP - 9) == "electrs"
 
 
 def test_a_disk_that_gives_bad_blocks_is_gone_around(tmp_path: Path) -> None:

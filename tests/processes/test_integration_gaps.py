@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,9 +17,11 @@ from app.adapters.database.engine import Database, open_database
 from app.adapters.database.events import DatabaseEventLog
 from app.adapters.database.migration import downgrade, upgrade
 from app.adapters.database.prices import DatabasePriceHistory
+from app.adapters.esplora_blocks import GENESIS
 from app.adapters.run_lock import only_run
 from app.domain.price.comparison import PriceComparison
 from tests.fakes.bitcoin_node import FakeNode, running
+from tests.fakes.esplora_node import esplora
 from tests.fakes.published import COMMITTED, chain
 from tests.throwaway_postgresql import ThrowawayPostgresql
 
@@ -138,6 +141,33 @@ def test_after_its_row_a_run_fills_what_downtime_left_open(environ: dict[str, st
     assert len(filled) > 5
     code, lines = outcome(environ)
     assert (code, told(lines)[-1], backfilled(database)) == (0, "price compared", filled)
+
+
+@pytest.mark.usefixtures("first_live")
+def test_what_a_pruned_node_lacks_waits_for_electrs_and_is_filled_once_it_is_back(
+    environ: dict[str, str], database: Database, node: FakeNode
+) -> None:
+    node.instead = {node.hash_at(height): None for height in chain(COMMITTED) if height < 848_099}
+    mark = Path(environ["STATE_DIRECTORY"]) / "healed.json"
+    with esplora(chain(COMMITTED), genesis=GENESIS["main"]) as electrs:
+        environ = environ | {"ELECTRS_API_URL": electrs.url}
+        electrs.status = 503
+        code, lines = outcome(environ)
+        waiting, filled = (each for each in lines if str(each["event"]).startswith("gaps "))
+        assert (code, waiting["event"]) == (0, "gaps wait for a source of blocks that is away")
+        assert re.search("bitcoind at .* has deleted .*; nobody else .*: electrs at .* 503", str(waiting["reason"]))
+        assert (filled["lost"], filled["left"]) == (0, waiting["gaps"])
+        early = backfilled(database)
+        assert early, "those after them are not held up"
+        until = datetime.fromisoformat(json.loads(mark.read_bytes())["until"])
+        assert until.isoformat() == waiting["from"]
+        electrs.status = None
+        # As the operator does who does not want to wait until it is asked again.
+        (Path(environ["STATE_DIRECTORY"]) / "sources.json").unlink()
+        code, lines = outcome(environ)
+    assert (code, lines[-1]["event"], lines[-1]["lost"]) == (0, "gaps filled", 0)
+    assert len(backfilled(database)) == len(early) + int(str(waiting["gaps"]))
+    assert datetime.fromisoformat(json.loads(mark.read_bytes())["until"]) > END
 
 
 @pytest.mark.usefixtures("first_live")

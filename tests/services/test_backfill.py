@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.adapters.bitcoind import block_source
+from app.adapters.bitcoind_http import BitcoindHttp
+from app.adapters.bitcoind_rest import RestBlockSource
 from app.adapters.database.price_gaps import DatabaseKnownRows
 from app.adapters.database.prices import DatabasePriceHistory
+from app.adapters.esplora_blocks import GENESIS, EsploraBlocks
+from app.adapters.esplora_http import EsploraHttp, Service
 from app.adapters.extract_memory import MemoryExtracts
 from app.domain.price.comparison import PriceComparison
 from app.domain.price.not_enough_data import NotEnoughDataError
 from app.services.backfill import Backfill, Filled, Outcome, one_by_one, window_is_kept
 from app.services.block_source import (
     BadBlockError,
+    BlockAwayError,
     BlockPrunedError,
     BlockUnknownError,
+    FallbackBlockSource,
     NodeUnreachableError,
     OnchainPriceError,
 )
@@ -29,8 +35,10 @@ from app.services.gaps import Gap, Gaps, Span, find_gaps
 from app.services.healing import MOST_ROWS, MOST_SECONDS, Healing
 from app.services.judgement import Limits, judged
 from app.services.onchain_price import OnchainPrice, estimate_at
+from app.services.source_breaker import Delays, SourceBreaker, Trouble
 from app.services.storage import StorageError
 from tests.fakes.bitcoin_node import FakeNode, running
+from tests.fakes.esplora_node import FakeEsplora, esplora
 from tests.fakes.published import COMMITTED, chain
 from tests.services.test_comparison import PRICE
 
@@ -45,7 +53,7 @@ WINDOW_BLOCKS = 24
 
 
 def gaps_of(count: int) -> Gaps:
-    gaps = Gaps()
+    gaps = Gaps(START + count * timedelta(minutes=10))
     for each in range(count):
         gaps.add(Gap(START + each * timedelta(minutes=10), 100 + each))
     return gaps
@@ -113,10 +121,10 @@ def test_what_is_no_price_is_kept_with_its_reason(history: DatabasePriceHistory)
 
 
 def test_a_gap_that_another_try_may_fill_is_passed_over_without_a_row(history: DatabasePriceHistory) -> None:
-    done, _ = fill(history, Estimates(at_102=BlockUnknownError("reorganised")))
-    assert done == Filled(valid=4, passed_over=1)
-    assert not done.is_complete
-    assert len(rows(history)) == 4
+    reorganised = BlockUnknownError("reorganised")
+    done, _ = fill(history, Estimates(at_102=reorganised, at_104=reorganised))
+    assert done == Filled(valid=3, passed_over=2, first_passed_over=START + timedelta(minutes=20))
+    assert len(rows(history)) == 3
 
 
 def test_a_node_that_goes_away_stops_it_and_the_rest_is_left(history: DatabasePriceHistory) -> None:
@@ -132,24 +140,97 @@ def test_many_failures_in_a_row_stop_it(history: DatabasePriceHistory) -> None:
     assert (done.valid, done.stopped_by, len(estimates.asked)) == (2, "strange", 12)
 
 
+def unreadable(error: OnchainPriceError, until: int) -> Estimates:
+    """Estimates of which those below `until` raise `error`."""
+    return Estimates(**{f"at_{each}": error for each in range(100, until)})
+
+
 @pytest.mark.parametrize("kept_from", [101, 102, 131, 139, 1000])
 def test_what_a_pruned_node_has_deleted_is_lost_and_the_rest_is_filled(
     history: DatabasePriceHistory, kept_from: int
 ) -> None:
-    estimates = Estimates(**{f"at_{each}": BlockPrunedError("pruned") for each in range(100, min(kept_from, 140))})
     probes: list[int] = []
 
     def is_kept(height: int) -> bool:
         probes.append(height)
         return height >= kept_from
 
+    estimates = unreadable(BlockPrunedError("pruned"), min(kept_from, 140))
     done, progress = fill(history, estimates, count=40, is_kept=is_kept)
     lost = min(kept_from, 140) - 100
-    assert (done.lost, done.valid, done.is_complete, sum(progress)) == (lost, 40 - lost, True, 40)
-    assert len(probes) <= 6
+    assert done == Filled(valid=40 - lost, lost=lost)
+    assert sum(progress) == 40
+    assert len(probes) <= 7
     assert [row.timestamp for row in rows(history)] == [
         START + each * timedelta(minutes=10) for each in range(lost, 40)
     ]
+
+
+@pytest.mark.parametrize("kept_from", [101, 131, 1000])
+def test_what_a_source_may_have_that_is_away_is_not_lost_and_does_not_hold_up_the_rest(
+    history: DatabasePriceHistory, caplog: pytest.LogCaptureFixture, kept_from: int
+) -> None:
+    def is_kept(height: int) -> bool:
+        if height < kept_from:
+            raise BlockAwayError("electrs is away")
+        return True
+
+    estimates = unreadable(BlockAwayError("electrs is away"), min(kept_from, 140))
+    done, progress = fill(history, estimates, count=40, is_kept=is_kept)
+    waiting = min(kept_from, 140) - 100
+    assert done == Filled(
+        valid=40 - waiting, passed_over=waiting, first_passed_over=START, waits_because="electrs is away"
+    )
+    assert sum(progress) == 40
+    (record,) = caplog.records
+    assert (record.message, vars(record)["gaps"], vars(record)["reason"]) == (
+        "gaps wait for a source of blocks that is away",
+        waiting,
+        "electrs is away",
+    )
+
+
+def test_a_source_that_goes_away_while_it_is_looked_for_the_first_block_that_is_left_loses_nothing(
+    history: DatabasePriceHistory,
+) -> None:
+    def is_kept(height: int) -> bool:
+        if height < 120:
+            return False
+        if height < 130:
+            raise BlockAwayError("electrs is away")
+        return True
+
+    done, _ = fill(history, unreadable(BlockPrunedError("pruned"), 130), count=40, is_kept=is_kept)
+    assert (done.lost, done.passed_over, done.first_passed_over, done.valid) == (0, 30, START, 10)
+
+
+def test_blocks_that_a_node_has_deleted_here_and_there_cost_their_own_gaps_only(history: DatabasePriceHistory) -> None:
+    estimates = Estimates(**{f"at_{each}": BlockPrunedError("pruned") for each in (103, 105, 106)})
+    done, progress = fill(history, estimates, count=8, is_kept=lambda height: height not in {105, 106})
+    assert done == Filled(valid=5, lost=3)
+    assert progress == [1, 1, 1, 1, 1, 2, 1]
+    assert estimates.asked == [100, 101, 102, 103, 104, 105, 107]
+
+
+def test_many_that_wait_for_one_reason_are_told_once(
+    history: DatabasePriceHistory, caplog: pytest.LogCaptureFixture
+) -> None:
+    done, _ = fill(history, unreadable(BlockAwayError("electrs is away"), 130), count=30)
+    assert (done.passed_over, done.left, len(caplog.records)) == (30, 0, 1)
+
+
+def test_however_long_it_took_to_pass_a_stretch_one_gap_after_it_is_tried(history: DatabasePriceHistory) -> None:
+    estimates = unreadable(BlockAwayError("electrs is away"), 120)
+    done, _ = fill(
+        history, estimates, count=40, is_kept=lambda height: height >= 120, keep_going=lambda filled: filled.rows < 1
+    )
+    assert (done.passed_over, done.valid, done.left) == (20, 1, 19)
+
+
+def test_it_can_be_ended_between_gaps_that_cannot_be_read(history: DatabasePriceHistory) -> None:
+    estimates = unreadable(BlockAwayError("electrs is away"), 130)
+    done, _ = fill(history, estimates, count=30, keep_going=lambda filled: filled.passed_over < 3)
+    assert (done.passed_over, done.left, estimates.asked) == (3, 27, [100, 101, 102])
 
 
 def test_it_ends_after_the_row_at_hand_when_it_is_told_to(history: DatabasePriceHistory) -> None:
@@ -302,14 +383,20 @@ class Mark:
         self.until = until
 
 
-def heal(
-    node: FakeNode, database: Database, mark: Mark, estimates: Callable[[int], OnchainPrice], now: datetime = NOW
+def heal(  # noqa: PLR0913 - what a test leaves out is as usual
+    node: FakeNode,
+    database: Database,
+    mark: Mark,
+    estimates: Callable[[int], OnchainPrice],
+    *,
+    now: datetime = NOW,
+    seconds_a_tick: float = 3.0,
 ) -> Filled | None:
     source, ticks = block_source(node.url), iter(range(10_000))
     history = DatabasePriceHistory(database, lambda: None)
     backfill = Backfill(one_by_one(estimates), None, history, LIMITS, lambda: now)
     healing = Healing(source, DatabaseKnownRows(database), backfill, mark, 2)
-    return healing.run(now, lambda _: True, lambda: 3.0 * next(ticks))
+    return healing.run(now, lambda _: True, lambda: seconds_a_tick * next(ticks))
 
 
 @pytest.fixture
@@ -325,10 +412,30 @@ def test_downtime_since_the_first_live_row_heals_itself_a_little_each_run(node: 
     # Each row takes three seconds of this clock.
     assert MOST_SECONDS / 3 - 1 <= first.rows <= MOST_SECONDS / 3 < MOST_ROWS
     while first is not None and first.left:
-        assert mark.until is None
+        assert mark.until is not None
+        assert mark.until < SPAN.end
         first = heal(node, database, mark, Estimates())
     assert mark.until == datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
     assert heal(node, database, mark, Estimates()) is None
+
+
+@pytest.mark.usefixtures("first_live")
+def test_the_mark_follows_the_oldest_gap_that_is_left(node: FakeNode, database: Database) -> None:
+    mark = Mark()
+    filled = heal(node, database, mark, Estimates())
+    assert filled is not None
+    left = find_gaps(block_source(node.url), DatabaseKnownRows(database), Span(START, NOW), min_confirmations=2)
+    assert (len(left), left[0].slot) == (filled.left, mark.until)
+
+
+@pytest.mark.usefixtures("first_live")
+def test_what_there_was_no_time_to_look_through_is_not_marked_as_healed(node: FakeNode, database: Database) -> None:
+    heal(node, database, Mark(), Estimates(), seconds_a_tick=0.0)
+    mark = Mark()
+    assert heal(node, database, mark, Estimates(), seconds_a_tick=MOST_SECONDS) is None
+    newest = DatabasePriceHistory(database, lambda: None).newest()
+    assert newest is not None
+    assert mark.until == newest.timestamp + timedelta(minutes=10)
 
 
 def test_before_the_first_live_row_nothing_is_filled_by_itself(node: FakeNode, database: Database) -> None:
@@ -355,6 +462,102 @@ def test_a_clock_that_jumped_back_fills_nothing_of_what_is_then_the_future(node:
     assert filled is not None
     history = DatabasePriceHistory(database, lambda: None)
     assert all(row.timestamp < START + timedelta(hours=2) for row in rows(history))
+
+
+# A pruned node, and electrs, which has all blocks and is away at times
+
+FIRST_KEPT = 848_110
+
+
+@dataclass
+class Clock:
+    now: datetime
+
+    def seconds(self) -> float:
+        return self.now.timestamp()
+
+
+@dataclass
+class Appliance:
+    """Runs that heal, each an hour after the one before and with sources of its own."""
+
+    node: FakeNode
+    electrs: FakeEsplora
+    database: Database
+    breaker: SourceBreaker
+    clock: Clock
+    mark: Mark = field(default_factory=Mark)
+
+    def heals(self, after: timedelta = timedelta(hours=1)) -> Filled:
+        self.clock.now += after
+        now = self.clock.now
+        electrs = EsploraBlocks(EsploraHttp(Service("electrs", self.electrs.url)), "main", lambda: now)
+        source = FallbackBlockSource(RestBlockSource(BitcoindHttp(self.node.url)), electrs, breaker=self.breaker)
+        source = source.sparing()
+        kept = MemoryExtracts(WINDOW_BLOCKS)
+        estimate = partial(estimate_at, source, "main", window_blocks=WINDOW_BLOCKS, kept=kept)
+        history = DatabasePriceHistory(self.database, lambda: None)
+        backfill = Backfill(one_by_one(estimate), None, history, LIMITS, lambda: now)
+        healing = Healing(source, DatabaseKnownRows(self.database), backfill, self.mark, 2)
+        filled = healing.run(now, partial(window_is_kept, source, window_blocks=WINDOW_BLOCKS), lambda: 0.0)
+        return filled or Filled()
+
+
+@pytest.fixture
+def appliance(node: FakeNode, database: Database, first_live: None) -> Iterator[Appliance]:  # noqa: ARG001
+    node.instead = {node.hash_at(height): None for height in chain(COMMITTED) if height < FIRST_KEPT}
+    clock = Clock(datetime(2024, 6, 17, 12, tzinfo=UTC))
+    with esplora(chain(COMMITTED), genesis=GENESIS["main"]) as electrs:
+        breaker = SourceBreaker(NoMemory(), lambda _: Delays(600, 6 * 3600), clock.seconds)
+        yield Appliance(node, electrs, database, breaker, clock)
+
+
+class NoMemory:
+    def load(self) -> dict[str, Trouble]:
+        return {}
+
+    def save(self, troubles: Mapping[str, Trouble]) -> None:
+        pass
+
+
+def test_what_a_pruned_node_lacks_waits_for_electrs_and_all_else_is_healed(appliance: Appliance) -> None:
+    appliance.electrs.status = 503
+    first = appliance.heals()
+    assert (first.lost, first.left) == (0, 0)
+    assert first.rows > 5
+    assert first.passed_over > 5
+    assert "has deleted a block" in str(first.waits_because)
+    assert "electrs at" in str(first.waits_because)
+    assert appliance.mark.until == first.first_passed_over
+    again = appliance.heals()
+    assert (again.rows, again.passed_over, appliance.mark.until) == (0, first.passed_over, first.first_passed_over)
+    appliance.electrs.status = None
+    healed = appliance.heals(after=timedelta(hours=7))
+    assert (healed.rows, healed.passed_over, healed.lost) == (first.passed_over, 0, 0)
+    assert appliance.mark.until == datetime(2024, 6, 17, 21, tzinfo=UTC)
+    assert appliance.heals() == Filled()
+
+
+def test_what_electrs_has_not_either_is_lost_and_the_mark_moves_on(appliance: Appliance) -> None:
+    appliance.electrs.answer = lambda path: (  # type: ignore[method-assign] # it knows its first block, and no other
+        (200, GENESIS["main"].encode()) if path == "/block-height/0" else (404, b"Block not found")
+    )
+    filled = appliance.heals()
+    assert filled.lost > 5
+    assert (filled.passed_over, filled.left) == (0, 0)
+    assert appliance.mark.until == appliance.clock.now
+
+
+def test_while_electrs_stays_away_each_run_costs_little_and_few_ask_it(appliance: Appliance) -> None:
+    appliance.electrs.status = 503
+    appliance.heals()
+    asked_before, paths_before = appliance.node.asked.total(), len(appliance.electrs.paths)
+    runs = 48
+    for _ in range(runs):
+        assert appliance.heals().lost == 0
+    assert (appliance.node.asked.total() - asked_before) / runs < 40
+    # In the end every six hours.
+    assert len(appliance.electrs.paths) - paths_before <= runs / 6 + 4
 
 
 def test_outcomes_are_told_in_order() -> None:

@@ -13,6 +13,7 @@ from app.domain.blocks.block import read_block
 from app.domain.blocks.malformed import MalformedBlockError
 from app.services.block_source import (
     BadBlockError,
+    BlockAwayError,
     BlockPrunedError,
     BlockUnknownError,
     FallbackBlockSource,
@@ -181,9 +182,64 @@ def test_a_block_that_one_lacks_is_looked_for_elsewhere_and_the_one_stays_the_fi
     one.instead[HASHES[0]] = lacking
     assert [served_by(source, height) for height in (0, 1)] == ["two", "one"]
     assert breaker.told == [("worked", "two"), ("worked", "one")]
-    two.failure = away("two")
-    with pytest.raises(type(lacking), match=f"^{lacking}; two is away$"):
+
+
+DELETED, NEVER_SEEN = BlockPrunedError("one has deleted it"), BlockUnknownError("two never saw it")
+
+
+@pytest.mark.parametrize("answers", [(DELETED, NEVER_SEEN), (NEVER_SEEN, DELETED), (DELETED, DELETED)])
+def test_a_block_is_gone_for_good_when_each_has_answered_and_none_has_it(
+    answers: tuple[OnchainPriceError, ...],
+) -> None:
+    sources = [Source(name) for name in ("one", "two")]
+    for source, answer in zip(sources, answers, strict=True):
+        source.instead[HASHES[0]] = answer
+    with pytest.raises(BlockPrunedError, match="^" + "; ".join(dict.fromkeys(map(str, answers))) + "$"):
+        served_by(FallbackBlockSource(*sources), 0)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [("one", "two", "three"), ("three", "two", "one")],
+)
+def test_a_block_that_one_has_deleted_may_still_be_had_as_long_as_another_is_away(order: tuple[str, ...]) -> None:
+    sources = {name: Source(name) for name in order}
+    sources["one"].instead[HASHES[0]] = DELETED
+    sources["two"].instead[HASHES[0]] = NEVER_SEEN
+    sources["three"].failure = away("three")
+    source = FallbackBlockSource(*sources.values())
+    with pytest.raises(BlockAwayError) as failure:
         served_by(source, 0)
+    lacking, absent = str(failure.value).split("; nobody else gives it at present: ")
+    assert set(lacking.split("; ")) == {str(DELETED), str(NEVER_SEEN)}
+    assert absent == "three is away"
+    # It is no worse when that is known from an earlier question of the run.
+    with pytest.raises(BlockAwayError, match="three is away"):
+        source.raw_block(HASHES[0])
+    sources["three"].failure = None
+    source.status()
+    assert served_by(source, 0) == "three"
+
+
+def test_who_gives_another_block_has_not_said_that_it_lacks_this_one() -> None:
+    one, two = Source("one"), Source("two")
+    one.instead[HASHES[0]], two.instead[HASHES[0]] = DELETED, CHAIN.blocks[1]
+    with pytest.raises(BlockAwayError, match=r"one has deleted it; nobody else .*: two was asked for block"):
+        served_by(FallbackBlockSource(one, two), 0)
+
+
+def test_switched_off_rest_keeps_no_block_from_being_gone() -> None:
+    rest, rpc = Source("rest", RestDisabledError("REST is off")), Source("rpc")
+    rpc.instead[HASHES[0]] = DELETED
+    with pytest.raises(BlockPrunedError, match=r"^one has deleted it; REST is off$"):
+        served_by(FallbackBlockSource(rest, rpc), 0)
+
+
+def test_a_block_that_nobody_knows_is_unknown_whoever_is_away() -> None:
+    one, two = Source("one", away("one")), Source("two")
+    two.instead[HASHES[0]] = NEVER_SEEN
+    with pytest.raises(BlockUnknownError, match="two never saw it; one is away"):
+        served_by(FallbackBlockSource(one, two), 0)
 
 
 def test_where_a_chain_ends_is_an_answer() -> None:
@@ -221,8 +277,31 @@ def test_those_that_the_breaker_holds_back_are_asked_when_nothing_else_is_left()
     source = FallbackBlockSource(one, two, three, breaker=Noted("one"))
     source.status()
     assert (served_by(source), one.asked) == ("two", [])
+    two.instead[HASHES[0]] = three.instead[HASHES[0]] = DELETED
+    assert served_by(source, 0) == "one"
     two.failure, three.failure = away("two"), away("three")
     assert served_by(source) == "one"
+
+
+def test_work_that_can_wait_does_not_ask_those_held_back_for_what_others_lack() -> None:
+    one, two, three = Source("one"), Source("two"), Source("three")
+    one.instead[HASHES[0]] = DELETED
+    breaker = Noted("two")
+    source = FallbackBlockSource(one, two, three, breaker=breaker).sparing()
+    source.status()
+    assert served_by(source, 0) == "three"
+    three.failure = away("three")
+    with pytest.raises(
+        BlockAwayError, match=r"deleted it; .*: three is away; two failed in an earlier run, .* is left alone"
+    ):
+        served_by(source, 0)
+    assert two.asked == []
+    # What stands still without an answer is worth asking them.
+    one.failure = away("one")
+    assert served_by(source, 1) == "two"
+    one.failure, breaker.held_back = None, ()
+    source.status()
+    assert served_by(source, 0) == "two"
 
 
 def test_when_all_are_held_back_all_are_asked_in_their_order() -> None:

@@ -207,6 +207,17 @@ def test_days_without_any_price_are_named(history: DatabasePriceHistory, rows: D
     assert found.empty_days == {MIDNIGHT.date(), (MIDNIGHT + timedelta(days=2)).date()}
 
 
+def test_a_look_that_takes_too_long_ends_early_and_says_where() -> None:
+    times = [at(0) + 600 * each + 300 for each in range(2500)]
+    span = Span(MIDNIGHT, MIDNIGHT + timedelta(days=30))
+    answers = iter([True, False])
+    begun = find_gaps(Headers(times), NoRows(), span, min_confirmations=1, keep_going=lambda: next(answers))
+    assert begun.until == begun[-1].slot + SLOT < span.end
+    rest = find_gaps(Headers(times), NoRows(), Span(begun.until, span.end), min_confirmations=1)
+    assert rest.until == span.end
+    assert [gap.height for gap in [*begun, *rest]] == list(range(2500))
+
+
 def test_the_first_live_row_is_known(history: DatabasePriceHistory, rows: DatabaseKnownRows) -> None:
     assert rows.first_live() is None
     history.record(replace(VALID, source="import"), MIDNIGHT)
