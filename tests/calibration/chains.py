@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from tests.chains import Config
+from app.domain.blocks.block import MAX_BLOCK_BYTES
+from tests.chains import Chain, Config, build
 
 PRICES_USD = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
 DAILY_MOVES = (0.0, 0.02, 0.04, 0.08)
@@ -16,6 +18,7 @@ _STRATA = 4
 TRANSACTIONS = (40, 150, 600, 4_000)
 
 _FIRST_SEED = 20_000
+_NEXT_SEED = 1_000_000
 
 
 def grid() -> list[Config]:
@@ -25,6 +28,15 @@ def grid() -> list[Config]:
         Config(seed=seed, mode="recent", price=price, vol=vol, usd_share=_signal(seed, stratum), txs=txs)
         for seed, (txs, price, vol, stratum) in enumerate(cases, start=_FIRST_SEED)
     ]
+
+
+def possible_chain(config: Config) -> Chain:
+    """Make the chain, or one like it in which no block is larger than a node accepts: the generator knows no limit."""
+    while True:
+        chain = build(config)
+        if all(len(block.raw) <= MAX_BLOCK_BYTES for block in chain.window_blocks):
+            return chain
+        config = replace(config, seed=config.seed + _NEXT_SEED)
 
 
 def _signal(seed: int, stratum: int) -> float:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from app.domain.price.extract import BlockExtract
 
 SAT_PER_BTC = 1e8
-# Enough for any window that settings allow.
-_BLOCK_BITS = 16
 
 
 @dataclass(frozen=True)
@@ -39,9 +37,10 @@ class WindowAmounts:
         """The same, the smallest first."""
         values_sat = np.rint(self.amounts_btc * SAT_PER_BTC).astype(np.int64)
         # Amount and block in one number, which sorts several times as fast as two.
-        keys = values_sat << _BLOCK_BITS | np.repeat(np.arange(len(self.per_block)), self.per_block)
+        bits = len(self.per_block).bit_length()
+        keys = values_sat << bits | np.repeat(np.arange(len(self.per_block)), self.per_block)
         keys.sort()
-        return RisingAmounts(keys >> _BLOCK_BITS, keys & ((1 << _BLOCK_BITS) - 1))
+        return RisingAmounts(keys >> bits, keys & ((1 << bits) - 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def estimate_price(amounts_btc: NDArray[np.float64]) -> PriceEstimate:
     """Estimate the price from the amounts of a window.
 
     Args:
-        amounts_btc: Amounts in chain order, as `window_amounts` gathers them.
+        amounts_btc: Amounts as `window_amounts` gathers them, in any order.
 
     Raises:
         NotEnoughDataError: No amount is of a usual size, or none is a round number of dollars.

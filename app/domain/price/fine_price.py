@@ -30,8 +30,10 @@ _OFFSETS = np.arange(-_MARGIN_PLACES, _MARGIN_PLACES + 1) * STEP
 _REACH = round(FARTHEST / STEP)
 # Payments at this distance from a round amount are of no round amount, or of another.
 _NEAREST_BACKGROUND, _FARTHEST_BACKGROUND = 0.03, 0.10
+_FARTHEST = max(_FARTHEST_BACKGROUND, (_MARGIN_PLACES + _REACH + 1) * STEP)
 _SHARES = (0.01, 0.03, 0.09)
 _DAILY_MOVES = (0.003, 0.01, 0.02, 0.05)
+_USUAL_MOVE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +66,17 @@ def fine_price(payments: LogPayments, course_log_usd: NDArray[np.float64]) -> Fi
     """
     grid = _Grid.along(course_log_usd)
     says = grid.says(payments, _SHARES)
-    hypotheses = [(share, daily) for daily in range(len(_DAILY_MOVES)) for share in range(len(_SHARES))]
+    # One after the other: how common round amounts are says next to nothing about how the price moves, and in both at
+    # once it is easier to find an explanation of what is mere chance.
+    share = int(walk_forward(says, grid.moved((_USUAL_MOVE,))).evidence.argmax())
+    says = says[[share]]
     forward = walk_forward(np.tile(says, (len(_DAILY_MOVES), 1, 1)), grid.moved(_DAILY_MOVES))
-    best = int(forward.evidence.argmax())
-    share, daily = hypotheses[best]
+    daily = int(forward.evidence.argmax())
     back = grid.moved((_DAILY_MOVES[daily],), forward=False)
     return FinePrice(
-        log_usd=grid.log_usd(walk_back(says[[share]], back, forward.places[[best]])[0]),
+        log_usd=grid.log_usd(walk_back(says, back, forward.places[[daily]])[0]),
         end_log_usd=grid.course_log_usd[-1] + _OFFSETS,
-        end_likely=forward.places[best, -1],
+        end_likely=forward.places[daily, -1],
         end_step=STEP,
         share=_SHARES[share],
         daily_move=_DAILY_MOVES[daily],
@@ -124,15 +128,17 @@ class _Grid:
 
     def moved(self, daily_moves: Sequence[float], *, forward: bool = True) -> Moved:
         """Return how the price moves on the grid if it moves by so much a day; as many hypotheses for each."""
-        farthest = int(np.abs(self.drift).max())
+        by_block = [steps(daily / math.sqrt(DAY_BLOCKS), STEP) for daily in daily_moves]
+        # A course that jumps farther than that takes the grid where no move leads to.
+        most = _PLACES + max(len(moves) for moves in by_block) // 2
+        drift = np.clip(self.drift, -most, most)
+        farthest = int(np.abs(drift).max())
         # From each place (row) to each, and to those that will be on the grid when it has moved.
         distances = np.arange(-farthest, _PLACES + farthest) - np.arange(_PLACES)[:, np.newaxis]
-        transitions = np.array(
-            [_likely(steps(daily / math.sqrt(DAY_BLOCKS), STEP), distances) for daily in daily_moves]
-        )
+        transitions = np.array([_likely(moves, distances) for moves in by_block])
 
         def moved(likely: NDArray[np.float64], block: int) -> NDArray[np.float64]:
-            first = farthest + int(self.drift[block] if forward else -self.drift[block])
+            first = farthest + int(drift[block] if forward else -drift[block])
             by_move = likely.reshape(len(daily_moves), -1, _PLACES)
             return np.asarray(by_move @ transitions[:, :, first : first + _PLACES]).reshape(likely.shape)
 
@@ -179,8 +185,8 @@ def _near_round(payments: LogPayments, course_log_usd: NDArray[np.float64]) -> _
     # Amounts rise, so those that may be near lie side by side; some too many, since the course is not the same in all
     # blocks.
     highest, lowest = float(course_log_usd.max()), float(course_log_usd.min())
-    firsts = np.searchsorted(payments.log_btc, LOG_USD - highest - _FARTHEST_BACKGROUND)
-    counts = np.searchsorted(payments.log_btc, LOG_USD - lowest + _FARTHEST_BACKGROUND) - firsts
+    firsts = np.searchsorted(payments.log_btc, LOG_USD - highest - _FARTHEST)
+    counts = np.searchsorted(payments.log_btc, LOG_USD - lowest + _FARTHEST) - firsts
     tooth, which = np.repeat(np.arange(len(LOG_USD)), counts), ranges(firsts, counts)
     block = payments.block[which]
     return _NearRound(tooth, LOG_USD[tooth] - payments.log_btc[which] - course_log_usd[block], block)

@@ -135,7 +135,7 @@ def _each_bin(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return, for each height of a tooth (row) in each bin (column), its gain and the logarithm of its payments.
 
-    In single precision: a nat matters, a thousandth of one does not.
+    In single precision: a nat matters, a tenth of one does not.
     """
     n_bins = int((highest - lowest) / _STEP) + 1
     bins = ((log_dollars - lowest) / _STEP).astype(np.int64)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from app.domain.price.amounts import SAT_PER_BTC
 from app.domain.price.points import ROUND_BTC, ROUND_BTC_WIDTH
+from app.domain.price.ranges import ranges
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
 
 LOWEST_BTC, HIGHEST_BTC = 1e-5, 10.0
 
-# Of payments of the very same satoshi so many count, and as many more as those of nearly the same amount, within the
-# given part of it, let one expect. What comes more often was sent by a program.
-_MOST_ALIKE = 2
+# Of payments of the very same satoshi one counts, and as many more as those of nearly the same amount, within the given
+# part of it, let one expect. What comes more often was sent by a program, or by one person twice.
 _NEARLY = 0.002
 
 # Multiples of it, modulo 1, are spread evenly, however many there are.
@@ -38,16 +38,18 @@ class LogPayments:
         log_btc: Logarithm of each amount in BTC, rising but for the part of a satoshi.
         block: Which block of the window each is from, counted from 0.
         n_blocks: Blocks of the window.
+        odd: Whether each is in the second of two halves. Payments of the same satoshi are in the same: whatever made
+            them alike must not pass for two that agree.
     """
 
     log_btc: NDArray[np.float64]
     block: NDArray[np.int64]
     n_blocks: int
+    odd: NDArray[np.bool_]
 
-    def halves(self) -> tuple[LogPayments, LogPayments]:
-        """Return every other payment, and those between."""
-        first, second = (LogPayments(self.log_btc[at::2], self.block[at::2], self.n_blocks) for at in (0, 1))
-        return first, second
+    def only(self, which: NDArray[np.bool_]) -> LogPayments:
+        """Return some of the payments."""
+        return replace(self, log_btc=self.log_btc[which], block=self.block[which], odd=self.odd[which])
 
 
 def log_payments(amounts: WindowAmounts) -> LogPayments:
@@ -61,7 +63,8 @@ def log_payments(amounts: WindowAmounts) -> LogPayments:
     values_sat, block = values_sat[used], block[used]
     # Each anywhere within its satoshi: a thousandth of the amount when a bitcoin is dear, that makes teeth of its own.
     within_sat = np.modf(np.arange(len(values_sat)) * _GOLDEN)[0] - 0.5
-    return LogPayments(np.log((values_sat + within_sat) / SAT_PER_BTC), block, len(amounts.per_block))
+    odd = np.cumsum(np.diff(values_sat, prepend=0) > 0) % 2 == 1
+    return LogPayments(np.log((values_sat + within_sat) / SAT_PER_BTC), block, len(amounts.per_block), odd)
 
 
 def _is_round(rising_btc: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -76,13 +79,13 @@ def _speaks(values_sat: NDArray[np.int64]) -> NDArray[np.bool_]:
     speaks = np.ones(len(values_sat), np.bool_)
     firsts = np.flatnonzero(np.diff(values_sat, prepend=-1))
     counts = np.diff(firsts, append=len(values_sat))
-    alike = counts > _MOST_ALIKE
+    alike = counts > 1
     firsts, counts = firsts[alike], counts[alike]
     most = _most(values_sat, firsts, counts)
-    for at in np.flatnonzero(counts > most):
-        # Spread over the window, so that no block speaks for all.
-        share = np.arange(counts[at] + 1) * most[at] // counts[at]
-        speaks[firsts[at] : firsts[at] + counts[at]] = np.diff(share) > 0
+    firsts, counts, most = (each[counts > most] for each in (firsts, counts, most))
+    # Spread over the window, so that no block speaks for all.
+    rank, most, count = ranges(np.zeros_like(firsts), counts), np.repeat(most, counts), np.repeat(counts, counts)
+    speaks[ranges(firsts, counts)] = rank * most // count != (rank + 1) * most // count
     return speaks
 
 
@@ -92,4 +95,4 @@ def _most(values_sat: NDArray[np.int64], firsts: NDArray[np.int64], counts: NDAr
     near = np.maximum(1, (amounts * _NEARLY).astype(np.int64))
     around = np.searchsorted(values_sat, amounts + near, "right") - np.searchsorted(values_sat, amounts - near, "left")
     expected = (around - counts) / (2 * near)
-    return np.asarray(_MOST_ALIKE + np.ceil(expected + 3 * np.sqrt(expected)).astype(np.int64))
+    return np.asarray(1 + np.floor(expected + 3 * np.sqrt(expected)).astype(np.int64))

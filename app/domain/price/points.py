@@ -22,10 +22,10 @@ def price_points_usd(amounts_btc: NDArray[np.float64], rough_usd: int) -> NDArra
     An amount counts for each dollar figure that it is within 25 % of at the rough price, unless it is round in bitcoin.
 
     Args:
-        amounts_btc: Amounts in chain order.
+        amounts_btc: Amounts, in any order.
         rough_usd: First price, above 0.
     """
-    candidates = amounts_btc[~within_any(amounts_btc, _LOWER, _UPPER)]
+    candidates = amounts_btc[~_within_any(amounts_btc, _LOWER, _UPPER)]
     expected_btc = ROUND_USD / rough_usd
     margin = _WIDTH * expected_btc
     # The figures whose interval an amount is in lie side by side: it is above the lower end of all before the last, and
@@ -35,7 +35,7 @@ def price_points_usd(amounts_btc: NDArray[np.float64], rough_usd: int) -> NDArra
     return np.asarray(ROUND_USD[ranges(firsts, counts)] / np.repeat(candidates, counts))
 
 
-def within_any(
+def _within_any(
     amounts_btc: NDArray[np.float64], lower: NDArray[np.float64], upper: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """Tell which amounts lie within any of the intervals around the round amounts of bitcoin, ends left out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +11,14 @@ import numpy as np
 from app.domain.price.coarse_price import HIGHEST_LOG_USD, LOWEST_LOG_USD, coarse_prices
 from app.domain.price.fine_price import FinePrice, fine_courses, fine_price
 from app.domain.price.lock import Lock, lock
-from app.domain.price.log_payments import LogPayments, log_payments
+from app.domain.price.log_payments import log_payments
 from app.domain.price.round_points import RoundPoints, round_points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from app.domain.price.amounts import WindowAmounts
+    from app.domain.price.log_payments import LogPayments
 
 # Of the band: the price lies within it nine times in ten.
 _BAND = (0.05, 0.95)
@@ -32,6 +33,8 @@ _SAME_PRICE = 0.003
 _SAME_LEVEL = 0.06
 # Beyond that from the course around which it was looked for, it has to be looked for again.
 _NEAR_COURSE = 0.03
+
+_HOUR_BLOCKS, _MOST_IN_AN_HOUR = 6, 0.35
 
 MIN_LOCK_MARGIN = 4.0
 MIN_SIGNAL = 3.0
@@ -86,9 +89,11 @@ def trusted_price(amounts: WindowAmounts) -> TrustedPrice:
     found = []
     for course in coarse_prices(payments):
         found.append(_Found.along(payments, course))
-        if found[-1].objection is None:
-            return found[-1].price()
-    return found[0].price()
+        # One that explains less must not be believed in place of one that was not.
+        best = max(found, key=lambda each: each.level.roundness)
+        if best.objection is None:
+            break
+    return best.price()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +140,19 @@ class _Found:
         return (self.level.margin + self.tested.margin) / 2 if agree else 0.0
 
     @property
+    def jumps(self) -> bool:
+        """Tell whether the price moves farther within an hour than markets do: rather, it is misread for a while."""
+        moves = np.abs(self.fine.log_usd[_HOUR_BLOCKS:] - self.fine.log_usd[:-_HOUR_BLOCKS])
+        return float(moves.max(initial=0.0)) > _MOST_IN_AN_HOUR
+
+    @property
     def objection(self) -> str | None:
         if len(self.own_points.offsets) < MIN_POINTS:
             return "too_few_points"
         if self.points.signal < MIN_SIGNAL or self.tested.roundness < MIN_ROUNDNESS:
             return "weak_signal"
+        if self.jumps:
+            return "level_uncertain"
         # Beyond the range hardly a round amount is seen: whatever is found there has rather been taken for it.
         if self.lock_margin < MIN_LOCK_MARGIN or not LOWEST_LOG_USD < self.fine.log_usd[-1] < HIGHEST_LOG_USD:
             return "level_uncertain"
@@ -165,12 +178,14 @@ class _Found:
 
 
 def _crossed(payments: LogPayments, fine: FinePrice) -> LogPayments:
-    """Return the payments, each so shifted that along the course it is where the other half's course has it."""
-    log_btc = payments.log_btc.copy()
-    first, second = fine_courses(payments.halves(), like=fine)
-    for at, others in enumerate((second, first)):
-        log_btc[at::2] += (others - fine.log_usd)[payments.block[at::2]]
-    return LogPayments(log_btc, payments.block, payments.n_blocks)
+    """Return the payments, each so shifted that along the course it is where the other half's course has it.
+
+    They rise no longer.
+    """
+    odd = payments.odd
+    by_odd, by_even = fine_courses((payments.only(odd), payments.only(~odd)), like=fine) - fine.log_usd
+    shift = np.where(odd, by_even[payments.block], by_odd[payments.block])
+    return replace(payments, log_btc=payments.log_btc + shift)
 
 
 def _quantiles(fine: FinePrice, shares: tuple[float, ...]) -> list[float]:

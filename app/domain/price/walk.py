@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 # One step in so many is that many times as long: markets jump more often than a normal distribution says.
 _JUMP_SHARE, _JUMP_TIMES = 0.03, 4.0
 
-# No place is impossible: a filter that is sure cannot be corrected.
-_LEAST_LIKELY = 1e-30
+# No place is impossible: a filter that is sure cannot be corrected. But a jump to anywhere has to be explained by more
+# than the chance of one stretch, which with full blocks is a hundred nats.
+_LEAST_LIKELY = 1e-280
 
 
 @dataclass(frozen=True, slots=True)

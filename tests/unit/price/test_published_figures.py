@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.domain.price.amounts import window_amounts
+from app.domain.price.amounts import SAT_PER_BTC, window_amounts
 from app.domain.price.centre import central_price_usd
 from app.domain.price.estimate import estimate_price
 from app.domain.price.histogram import amount_shares
@@ -36,6 +36,8 @@ def test_every_figure_of_a_chain_is_the_published_one(name: str) -> None:
     assert digest(amounts) == expected["raw_outputs_sha256"]
     assert digest(amount_shares(amounts)) == expected["histogram_sha256"]
     estimate = estimate_price(amounts)
+    # As the appliance gives them: in another order.
+    assert estimate_price(window_amounts(extracts).rising.values_sat / SAT_PER_BTC) == estimate
     assert estimate.rough_price == expected["rough_price_estimate"]
     assert digest(price_points_usd(amounts, estimate.rough_price)) == expected["points_sha256"]
     assert estimate.price == expected["central_price"]

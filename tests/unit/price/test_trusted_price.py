@@ -68,7 +68,7 @@ def test_a_program_that_pays_one_amount_again_and_again_is_not_believed(share: f
 
 def test_of_one_amount_no_more_count_than_chance_explains() -> None:
     alike = log_payments(WindowAmounts(np.full(1_000, PROGRAM_BTC), np.array([500, 500])))
-    assert len(alike.log_btc) == 2
+    assert len(alike.log_btc) == 1
     # Satoshis are large when a bitcoin is dear: thousands of people pay the same few amounts.
     dear = np.random.default_rng(1).integers(1_500, 1_600, 20_000) / 1e8
     assert len(log_payments(WindowAmounts(dear, np.array([20_000]))).log_btc) > 18_000
@@ -78,11 +78,36 @@ def test_payments_stay_in_their_blocks() -> None:
     amounts = payments(60_000, per_block=50, seed=4)
     found = log_payments(amounts)
     assert found.n_blocks == BLOCKS
+    assert np.all(np.diff(np.rint(np.exp(found.log_btc) * 1e8)) >= -1)
     per_block = np.bincount(found.block, minlength=BLOCKS)
     assert np.all(per_block <= amounts.per_block)
     of_block_7 = amounts.amounts_btc[amounts.per_block[:7].sum() : amounts.per_block[:8].sum()]
     kept = np.exp(found.log_btc[found.block == 7])
     assert all(np.isclose(of_block_7, each, rtol=1e-9).any() for each in kept)
+
+
+def test_payments_of_the_same_satoshi_are_in_the_same_half() -> None:
+    # A bitcoin so dear that many amounts come more than once by chance.
+    found = log_payments(payments(5_000_000))
+    values_sat = np.rint(np.exp(found.log_btc) * 1e8)
+    assert len(set(values_sat)) < 0.9 * len(values_sat)
+    assert not set(values_sat[found.odd]) & set(values_sat[~found.odd])
+    assert 0.48 < found.odd.mean() < 0.52
+
+
+def test_more_than_2_to_the_16_blocks_stay_apart() -> None:
+    per_block = np.zeros(70_000, np.int64)
+    per_block[-1] = 1
+    found = WindowAmounts(np.array([1.0]), per_block).rising
+    assert (found.values_sat.tolist(), found.block.tolist()) == ([100_000_000], [69_999])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_amounts_that_come_in_pairs_are_no_price(seed: int) -> None:
+    # As two equal outputs of one transaction do; none of them is a number of dollars.
+    chance = np.random.default_rng(seed)
+    blocks = [np.repeat(np.exp(chance.normal(-6, 1.7, 40)), 2) for _ in range(BLOCKS)]
+    assert trusted_price(WindowAmounts(np.concatenate(blocks), np.full(BLOCKS, 80))).objection
 
 
 def test_the_same_payments_give_the_same_price_to_the_last_bit() -> None:
