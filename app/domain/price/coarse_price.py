@@ -24,7 +24,7 @@ LOWEST_LOG_USD, HIGHEST_LOG_USD = math.log(700), math.log(14_000_000)
 
 DAY_BLOCKS = 144
 _STEP = 0.004
-_STRETCHES = 24
+_STRETCHES = 18
 _REACH = 5
 # Payments that are as common as their neighbours within so much (standard deviation) are not a round amount.
 _BACKGROUND = 0.06

@@ -28,11 +28,11 @@ _NEAREST_BACKGROUND, _FARTHEST_BACKGROUND = 30, 100
 # deviation, and what it costs a price at most if one is not there at all.
 _MISFIT_COST = np.float32(0.5 / math.log(1.4) ** 2)
 _ABSENT, _MINOR_ABSENT = 12.0, 3.0
-_SHARES = np.geomspace(0.003, 0.3, 8)
+_SHARES = np.geomspace(0.003, 0.3, 6)
 # Round payments over the background of a bin; beyond, a tooth could not be more distinct.
 _HEIGHTS = np.geomspace(0.5, 20_000, 16)
 # Of the logarithm of the payments that a tooth is expected to have.
-_EXPECTED_STEP = 0.3
+_EXPECTED_STEP = 0.4
 # A price outside of the range must not pass for one inside of it, ten times or a tenth of it.
 _BEYOND = math.log(10)
 # Prices nearer than that are no other price, but the same with another quote.

@@ -25,7 +25,10 @@ _JUMP_SHARE, _JUMP_TIMES = 0.03, 4.0
 
 # No place is impossible: a filter that is sure cannot be corrected. But a jump to anywhere has to be explained by more
 # than the chance of one stretch, which with full blocks is a hundred nats.
-_LEAST_LIKELY = 1e-280
+_LEAST_LIKELY = 1e-200
+# What one stretch says against a place at most. The product of both can be told from zero by numbers of full precision:
+# with others every step takes several times as long.
+_LEAST_SPEAKS = -230.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,4 +112,4 @@ def walk_back(
 def _likelihood(says: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the highest logarithm of each stretch, and each place's likelihood over that of the highest."""
     highest = says.max(axis=2).astype(np.float64)
-    return highest, np.exp(says - highest[:, :, np.newaxis])
+    return highest, np.exp(np.maximum(says - highest[:, :, np.newaxis], _LEAST_SPEAKS))
