@@ -92,15 +92,17 @@ class BoundedHttp:
 
     def _body(self, response: requests.Response) -> bytes:
         ends_at = self._clock() + self._bounds.answer_seconds
-        body = bytearray()
+        pieces: list[bytes] = []
+        left_bytes = self._bounds.max_bytes
         # What has come, and not a piece of full length: a byte a second would keep that waiting for ever.
         while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
-            body += piece
-            if len(body) > self._bounds.max_bytes:
+            pieces.append(piece)
+            left_bytes -= len(piece)
+            if left_bytes < 0:
                 raise TooLargeError(f"sends more than {self._bounds.max_bytes} bytes")
             if self._clock() > ends_at:
                 raise TooSlowError("does not answer in time: it sends too slowly")
-        return bytes(body)
+        return b"".join(pieces)
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
+from fcntl import F_SETPIPE_SZ, fcntl
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from app.services.block_proof import InThisProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import IO
 
     from app.domain.price.extract import BlockExtract
     from app.services.block_proof import BlockProver
@@ -28,6 +30,9 @@ _COMMAND = (sys.executable, *(["-P"] if sys.flags.safe_path else []), "-m", "app
 
 # More would wait for the node, each of them with a block in its hands.
 PROVERS = min(4, len(os.sched_getaffinity(0)))
+
+# As much as a user may have without asking.
+_PIPE_BYTES = 1 << 20
 
 # One proves a block in a fraction of a second, and is idle when it is told to end.
 _END_SECONDS = 5.0
@@ -66,19 +71,27 @@ def proving_processes(count: int) -> Iterator[BlockProver]:
     try:
         yield ProvingProcesses(processes) if processes else InThisProcess()
     finally:
-        for each in processes:
-            _end(each)
+        _end(processes)
 
 
 def _started(count: int) -> Iterator[subprocess.Popen[bytes]]:
     try:
         for _ in range(count):
             # In a session of its own: Ctrl-C is for us, and they end with their input.
-            yield subprocess.Popen(  # noqa: S603 - our own program
+            process = subprocess.Popen(  # noqa: S603 - our own program
                 _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
             )
+            _widen(process.stdin)
+            yield process
     except OSError as error:
         _log.warning("a process that proves blocks cannot be started", extra={"reason": str(error)})
+
+
+def _widen(pipe: IO[bytes] | None) -> None:
+    # A block then changes hands in two steps, and not in thirty with the processor going back and forth.
+    if pipe is not None:
+        with suppress(OSError):
+            fcntl(pipe, F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _answer(process: subprocess.Popen[bytes], raw: bytes, height: int) -> tuple[bool, bytes]:
@@ -95,13 +108,16 @@ def _answer(process: subprocess.Popen[bytes], raw: bytes, height: int) -> tuple[
     return is_sound, content
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with suppress(OSError):
-                pipe.close()
-    try:
-        process.wait(_END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    # All are told before any is waited for.
+    for each in processes:
+        for pipe in (each.stdin, each.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+    for each in processes:
+        try:
+            each.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            each.kill()
+            each.wait()

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from app.domain.blocks.block import read_block
@@ -55,26 +56,30 @@ def done_ahead(jobs: Iterable[Callable[[], Result]], at_once: int) -> Iterator[R
 
     Who stops listening is not held up: the jobs under way end by themselves, with the process at the latest.
     """
+    if at_once == 1:
+        yield from (job() for job in jobs)
+        return
+    given: SimpleQueue[tuple[Callable[[], Result], Future[Result]] | None] = SimpleQueue()
+    for _ in range(at_once):
+        threading.Thread(target=_work, args=(given,), daemon=True).start()
     ahead: deque[Future[Result]] = deque()
-    for job in jobs:
-        if at_once == 1:
-            yield job()
-            continue
-        ahead.append(_started(job))
-        if len(ahead) == at_once:
+    try:
+        for job in jobs:
+            ahead.append(Future())
+            given.put((job, ahead[-1]))
+            if len(ahead) == at_once:
+                yield ahead.popleft().result()
+        while ahead:
             yield ahead.popleft().result()
-    while ahead:
-        yield ahead.popleft().result()
+    finally:
+        for _ in range(at_once):
+            given.put(None)
 
 
-def _started(job: Callable[[], Result]) -> Future[Result]:
-    future: Future[Result] = Future()
-
-    def run() -> None:
+def _work(given: SimpleQueue[tuple[Callable[[], Result], Future[Result]] | None]) -> None:
+    while (task := given.get()) is not None:
+        job, future = task
         try:
             future.set_result(job())
         except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
             future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future

@@ -71,9 +71,18 @@ def test_without_any_process_blocks_are_proven_here(monkeypatch: pytest.MonkeyPa
         assert same(prover.prove(BLOCKS[3], 3), InThisProcess().prove(BLOCKS[3], 3))
 
 
+def test_pipes_that_cannot_be_widened_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.adapters.proving_processes._PIPE_BYTES", -1)
+    with proving_processes(1) as prover:
+        assert same(prover.prove(BLOCKS[3], 3), InThisProcess().prove(BLOCKS[3], 3))
+        assert len(children()) == 1
+
+
 def test_a_process_that_says_nothing_sensible_is_stood_in_for() -> None:
     with subprocess.Popen(["true"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as mute:
         assert same(ProvingProcesses([mute]).prove(BLOCKS[0], 0), InThisProcess().prove(BLOCKS[0], 0))
+        # What it did not take in is still in its pipe, and no fault of this test.
+        mute.communicate(timeout=20)
 
 
 def test_none_is_left_when_who_asked_was_killed() -> None:
@@ -131,3 +140,16 @@ def test_what_a_job_raises_is_raised_in_its_turn(at_once: int) -> None:
     assert next(answers) == 1
     with pytest.raises(MalformedBlockError, match="no block"):
         next(answers)
+
+
+@pytest.mark.parametrize("answers_taken", [1, 7])
+def test_no_thread_is_left_waiting_for_jobs(answers_taken: int) -> None:
+    before = set(threading.enumerate())
+    answers = done_ahead([partial(int, number) for number in range(7)], 3)
+    assert [next(answers) for _ in range(answers_taken)] == list(range(answers_taken))
+    started = set(threading.enumerate()) - before
+    assert len(started) <= 3
+    del answers
+    for thread in started:
+        thread.join(20)
+        assert not thread.is_alive()

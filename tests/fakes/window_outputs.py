@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.domain.blocks.block import Block
 from app.domain.blocks.transaction import Transaction
-from app.domain.price.outputs import ABOVE_SAT, BELOW_SAT, payment_values_sat
+from tests.fakes.parts import outpoints, outputs, witness
 
 
 class WindowOutputs:
@@ -23,13 +23,21 @@ class WindowOutputs:
         """Take in the next block of the window."""
         for transaction in block.transactions:
             self._txids_le.add(transaction.txid_le)
-            values_sat = payment_values_sat(block.raw, transaction)
-            if values_sat and not self._spends_from_window(transaction):
-                self._values_sat.extend(value for value in values_sat if ABOVE_SAT < value < BELOW_SAT)
+            if self._counts(block.raw, transaction):
+                values_sat = [value_sat for value_sat, _ in outputs(block.raw, transaction)]
+                self._values_sat.extend(value_sat for value_sat in values_sat if 1e-5 < value_sat / 1e8 < 1e5)
 
     def amounts_btc(self) -> NDArray[np.float64]:
         """Return the amounts in BTC, in chain order."""
         return np.array(self._values_sat, dtype=np.int64) / 1e8
 
-    def _spends_from_window(self, transaction: Transaction) -> bool:
-        return any(outpoint[:32] in self._txids_le for outpoint in transaction.outpoints)
+    def _counts(self, raw: bytes, transaction: Transaction) -> bool:
+        spent, scripts = outpoints(raw, transaction), [script for _, script in outputs(raw, transaction)]
+        return (
+            len(spent) <= 5
+            and len(scripts) == 2
+            and bytes(32) + b"\xff" * 4 not in spent
+            and not any(script[:1] == b"\x6a" for script in scripts)
+            and not any(sum(map(len, items)) > 500 for items in witness(raw, transaction))
+            and not any(outpoint[:32] in self._txids_le for outpoint in spent)
+        )

@@ -15,6 +15,9 @@ MAX_BLOCK_BYTES = 4_000_000
 
 COINBASE_OUTPOINT = bytes(32) + b"\xff\xff\xff\xff"
 
+# One input, which spends nothing.
+_COINBASE_INPUTS_HEAD = b"\x01" + COINBASE_OUTPOINT
+
 _TRANSACTION_MIN_BYTES = 4 + 1 + INPUT_MIN_BYTES + 1 + OUTPUT_MIN_BYTES + 4
 
 
@@ -24,7 +27,7 @@ class Block(NamedTuple):
     Attributes:
         header: Its header.
         transactions: In the order of the block; the first is the coinbase.
-        raw: The bytes in which their outputs are read.
+        raw: The bytes in which the parts of transactions are read.
     """
 
     header: Header
@@ -48,7 +51,7 @@ def read_block(raw: bytes) -> Block:
         raise MalformedBlockError(f"the block is cut off after {len(raw)} bytes") from None
     if end != len(raw):
         raise MalformedBlockError(f"the block should have {end} bytes and has {len(raw)}")
-    if transactions[0].outpoints != [COINBASE_OUTPOINT]:
+    if not raw.startswith(_COINBASE_INPUTS_HEAD, transactions[0].inputs_at):
         raise MalformedBlockError("the first transaction is not a coinbase")
     if merkle_root([transaction.txid_le for transaction in transactions]) != header.merkle_root_le:
         raise MalformedBlockError(f"the transactions are not those that header {header.hash} commits to")
@@ -62,6 +65,7 @@ def _read_transactions(raw: bytes) -> tuple[list[Transaction], int]:
         raise MalformedBlockError("the block has no transactions")
     transactions = []
     for _ in range(count):
-        transaction, at = read_transaction(raw, at)
+        transaction = read_transaction(raw, at)
         transactions.append(transaction)
+        at = transaction.end
     return transactions, at

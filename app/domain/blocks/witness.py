@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from app.domain.blocks.header import double_sha256
 from app.domain.blocks.malformed import MalformedBlockError
 from app.domain.blocks.merkle import merkle_root
-from app.domain.blocks.transaction import read_output
+from app.domain.blocks.transaction import LOCK_TIME_BYTES, output_scripts
 
 if TYPE_CHECKING:
     from app.domain.blocks.transaction import Transaction
@@ -17,8 +17,9 @@ COMMITMENT_HEAD = bytes.fromhex("6a24aa21a9ed")
 
 _COMMITMENT_SCRIPT_BYTES = len(COMMITMENT_HEAD) + 32
 
-# The stack of a coinbase with its reserved value: one item, of 32 bytes.
+# The witness of a coinbase: for its one input one item, the reserved value of 32 bytes.
 _RESERVED_HEAD = b"\x01\x20"
+_RESERVED_WITNESS_BYTES = len(_RESERVED_HEAD) + 32
 
 _NOTHING = bytes(32)
 
@@ -31,7 +32,7 @@ def check_witnesses(raw: bytes, transactions: list[Transaction]) -> None:
     Raises:
         MalformedBlockError: There are witnesses and no commitment, or another one.
     """
-    any_witness = any(transaction.witness_bytes for transaction in transactions)
+    any_witness = any(transaction.wtxid_le != transaction.txid_le for transaction in transactions)
     committed = witness_commitment(raw, transactions[0])
     if committed is None:
         if any_witness:
@@ -46,16 +47,15 @@ def check_witnesses(raw: bytes, transactions: list[Transaction]) -> None:
 
 def witness_commitment(raw: bytes, coinbase: Transaction) -> bytes | None:
     """Return the 32 bytes that the last output with a commitment holds; None without such an output."""
-    for start in reversed(coinbase.output_starts):
-        _, script, _ = read_output(raw, start)
+    found = None
+    for script in output_scripts(raw, coinbase):
         if len(script) >= _COMMITMENT_SCRIPT_BYTES and script.startswith(COMMITMENT_HEAD):
-            return script[len(COMMITMENT_HEAD) : _COMMITMENT_SCRIPT_BYTES]
-    return None
+            found = script[len(COMMITMENT_HEAD) : _COMMITMENT_SCRIPT_BYTES]
+    return found
 
 
 def _reserved_value(raw: bytes, coinbase: Transaction) -> bytes:
-    _, _, witness_start = read_output(raw, coinbase.output_starts[-1])
-    at = witness_start + len(_RESERVED_HEAD)
-    if not coinbase.witness_bytes or raw[witness_start:at] != _RESERVED_HEAD:
+    witness = raw[coinbase.witness_at : coinbase.end - LOCK_TIME_BYTES]
+    if len(witness) != _RESERVED_WITNESS_BYTES or not witness.startswith(_RESERVED_HEAD):
         raise MalformedBlockError("the coinbase does not have the reserved value of 32 bytes as its only witness")
-    return raw[at : at + 32]
+    return witness[len(_RESERVED_HEAD) :]

@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.domain.price.outputs import payment_values_sat
+from app.domain.price.outputs import read_payments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from app.domain.blocks.block import Block
+    from app.domain.blocks.transaction import Transaction
+    from app.domain.price.outputs import Payments
 
 NO_PARENT = -1
 
 # Txids are cut to 64 bits: that two of a day look alike has a chance of one in fifty million.
-SHORT_TXID_BYTES = 8
+_WORDS_OF_A_TXID = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,33 +56,31 @@ class BlockExtract:
 
 def extract_block(block: Block, height: int) -> BlockExtract:
     """Return the extract of the block at `height`; no other block has been searched for parents yet."""
-    seen_le: set[bytes] = set()
-    values_sat: list[tuple[int, int]] = []
-    spent_le: list[bytes] = []
-    n_spent = bytearray()
-    for transaction in block.transactions:
-        seen_le.add(transaction.txid_le)
-        values = payment_values_sat(block.raw, transaction)
-        if values is None:
-            continue
-        made_by_le = [outpoint[:32] for outpoint in transaction.outpoints]
-        if seen_le.isdisjoint(made_by_le):
-            values_sat.append(values)
-            spent_le += made_by_le
-            n_spent.append(len(made_by_le))
+    txids = _shortened(block.transactions)
+    found = read_payments(block)
+    found = found.without(_are_own(found, txids))
     return BlockExtract(
         height=height,
         hash=block.header.hash,
         previous_hash=block.header.previous_hash,
         time=block.header.time,
-        txids=_shortened(transaction.txid_le for transaction in block.transactions),
-        values_sat=np.array(values_sat, dtype=np.uint64).reshape(-1, 2),
-        n_spent=np.frombuffer(bytes(n_spent), dtype=np.uint8),
-        spent=_shortened(spent_le),
-        parents=np.full(len(values_sat), NO_PARENT, dtype=np.int32),
+        txids=txids,
+        values_sat=found.values_sat,
+        n_spent=found.n_spent,
+        spent=found.spent,
+        parents=np.full(len(found.index), NO_PARENT, dtype=np.int32),
         searched_from=height,
     )
 
 
-def _shortened(txids_le: Iterable[bytes]) -> NDArray[np.uint64]:
-    return np.frombuffer(b"".join([txid_le[:SHORT_TXID_BYTES] for txid_le in txids_le]), dtype="<u8")
+def _shortened(transactions: Sequence[Transaction]) -> NDArray[np.uint64]:
+    words = np.frombuffer(b"".join([each.txid_le for each in transactions]), dtype="<u8")
+    return words[::_WORDS_OF_A_TXID].copy()
+
+
+def _are_own(payments: Payments, txids: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Return which of the outputs spent are of the block itself, whose `txids` these are, made by then."""
+    order = np.argsort(txids)
+    made_by = order[np.minimum(np.searchsorted(txids[order], payments.spent), len(txids) - 1)]
+    are_own: NDArray[np.bool_] = txids[made_by] == payments.spent
+    return are_own & (made_by <= np.repeat(payments.index, payments.n_spent))

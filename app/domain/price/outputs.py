@@ -2,40 +2,114 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from app.domain.blocks.block import COINBASE_OUTPOINT
-from app.domain.blocks.transaction import read_output
+from app.domain.blocks.numbers_at import NumbersAt
+from app.domain.blocks.transaction import (
+    LOCK_TIME_BYTES,
+    OUTPOINT_BYTES,
+    SEQUENCE_BYTES,
+    VALUE_BYTES,
+    Transaction,
+    witness_bytes,
+)
 
 if TYPE_CHECKING:
-    from app.domain.blocks.transaction import Transaction
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from app.domain.blocks.block import Block
 
 MAX_INPUTS = 5
 OUTPUTS = 2
 MAX_WITNESS_BYTES = 500
 ABOVE_SAT, BELOW_SAT = 1_000, 10_000_000_000_000
 
-_OP_RETURN = b"\x6a"
+_OP_RETURN = 0x6A
 
 
-def payment_values_sat(raw: bytes, transaction: Transaction) -> tuple[int, int] | None:
-    """Return the values of both outputs of one person paying another: few inputs, a payment and its change.
+@dataclass(frozen=True, slots=True, eq=False)
+class Payments:
+    """One person paying another, as often as it happens in a block: few inputs, a payment and its change.
 
-    None for all else: coinbases, carriers of data and large witnesses (inscriptions) are no payments.
-
-    Args:
-        raw: The block that the transaction was read from.
-        transaction: The transaction.
+    Attributes:
+        index: Which transactions of the block they are, counted from 0, in block order; shape (payments,).
+        values_sat: Values of the two outputs of each; shape (payments, 2).
+        n_spent: How many outputs each spends, at least one; they sum up to the length of `spent`.
+        spent: The first 64 bits of the txids of the transactions that made those outputs, as a number.
     """
-    if len(transaction.output_starts) != OUTPUTS or len(transaction.outpoints) > MAX_INPUTS:
-        return None
-    if COINBASE_OUTPOINT in transaction.outpoints:
-        return None
-    if transaction.witness_bytes and max(transaction.witness_bytes) > MAX_WITNESS_BYTES:
-        return None
-    one_start, other_start = transaction.output_starts
-    one_sat, one_script, _ = read_output(raw, one_start)
-    other_sat, other_script, _ = read_output(raw, other_start)
-    if one_script.startswith(_OP_RETURN) or other_script.startswith(_OP_RETURN):
-        return None
-    return one_sat, other_sat
+
+    index: NDArray[np.intp]
+    values_sat: NDArray[np.uint64]
+    n_spent: NDArray[np.uint8]
+    spent: NDArray[np.uint64]
+
+    def without(self, wrong: NDArray[np.bool_]) -> Payments:
+        """Return those that spend nothing wrong; `wrong` has a flag for each of `spent`."""
+        is_left = np.ones(len(self.index), dtype=np.bool_)
+        is_left[np.repeat(np.arange(len(self.index)), self.n_spent)[wrong]] = False
+        spent = self.spent[np.repeat(is_left, self.n_spent)]
+        return Payments(self.index[is_left], self.values_sat[is_left], self.n_spent[is_left], spent)
+
+
+def read_payments(block: Block) -> Payments:
+    """Return the payments of a block; coinbases, carriers of data and large witnesses (inscriptions) are none."""
+    numbers = NumbersAt(block.raw)
+    inputs_at, outputs_at = _column(block.transactions, "inputs_at"), _column(block.transactions, "outputs_at")
+    index = np.flatnonzero((numbers.byte[outputs_at] == OUTPUTS) & (numbers.byte[inputs_at] <= MAX_INPUTS))
+    index = index[[_has_small_witness(block.raw, block.transactions[each]) for each in index.tolist()]]
+    values_sat, carries_data = _read_outputs(numbers, outputs_at[index])
+    index, values_sat = index[~carries_data], values_sat[~carries_data]
+    outpoints_at = _outpoints_at(numbers, inputs_at[index])
+    found = Payments(index, values_sat, numbers.byte[inputs_at[index]], numbers.uint64[outpoints_at])
+    return found.without(_are_coinbase(block.raw, outpoints_at, found.spent))
+
+
+def _column(transactions: Sequence[Transaction], name: str) -> NDArray[np.intp]:
+    return np.fromiter(map(attrgetter(name), transactions), np.intp, len(transactions))
+
+
+def _has_small_witness(raw: bytes, transaction: Transaction) -> bool:
+    # The rule is about the items of each input; few transactions have to be looked at so closely.
+    size = transaction.end - LOCK_TIME_BYTES - transaction.witness_at
+    return size <= MAX_WITNESS_BYTES or max(witness_bytes(raw, transaction)) <= MAX_WITNESS_BYTES
+
+
+def _read_outputs(numbers: NumbersAt, outputs_at: NDArray[np.intp]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    """Return the values in satoshi, shape (transactions, OUTPUTS), and whether one of the outputs carries data."""
+    values_sat = np.empty((len(outputs_at), OUTPUTS), dtype=np.uint64)
+    carries_data = np.zeros(len(outputs_at), dtype=np.bool_)
+    at = outputs_at + 1
+    for nth in range(OUTPUTS):
+        values_sat[:, nth] = numbers.uint64[at]
+        length, script_at = numbers.sizes(at + VALUE_BYTES)
+        carries_data |= (length > 0) & (numbers.byte[script_at] == _OP_RETURN)
+        at = script_at + length
+    return values_sat, carries_data
+
+
+def _outpoints_at(numbers: NumbersAt, inputs_at: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return where the outpoints of all the transactions are, one transaction's after the other's."""
+    n_inputs = numbers.byte[inputs_at]
+    found = np.empty((len(inputs_at), MAX_INPUTS), dtype=np.intp)
+    rows, at = np.arange(len(inputs_at)), inputs_at + 1
+    for nth in range(MAX_INPUTS):
+        has_more = n_inputs[rows] > nth
+        rows, at = rows[has_more], at[has_more]
+        found[rows, nth] = at
+        length, script_at = numbers.sizes(at + OUTPOINT_BYTES)
+        at = script_at + length + SEQUENCE_BYTES
+    return found[np.arange(MAX_INPUTS) < n_inputs[:, np.newaxis]]
+
+
+def _are_coinbase(raw: bytes, outpoints_at: NDArray[np.intp], spent: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Return which of the outpoints, whose txids begin with `spent`, are no outputs but what a coinbase names."""
+    found: NDArray[np.bool_] = spent == 0
+    found[found] = [raw.startswith(COINBASE_OUTPOINT, at) for at in outpoints_at[found].tolist()]
+    return found

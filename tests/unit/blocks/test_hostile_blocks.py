@@ -109,7 +109,7 @@ def test_a_script_that_says_it_has_ten_megabytes_and_is_cut_off_is_refused(place
 def test_reading_a_transaction_with_a_script_of_ten_megabytes_copies_it_no_more_than_once() -> None:
     raw = Tx(outputs=((1, bytes(SCRIPT_BYTES)), (2, b""))).raw
     tracemalloc.start()
-    _, end = read_transaction(raw, 0)
+    end = read_transaction(raw, 0).end
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert end == len(raw)

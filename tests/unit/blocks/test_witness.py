@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from app.domain.blocks.block import read_block
 from app.domain.blocks.malformed import MalformedBlockError
+from app.domain.blocks.transaction import witness_bytes
 from app.domain.blocks.witness import witness_commitment
 from tests.fakes.blocks import ZERO, Input, Tx, block, coinbase, segwit_block, segwit_coinbase
 from tests.fakes.blocks import witness_commitment as commitment_script
@@ -47,7 +48,7 @@ def test_a_real_block_with_a_bit_of_a_witness_changed_is_refused() -> None:
     found = read_block(bytes(raw))
     # The last byte of a witness stands before the lock time, the last four of a transaction.
     at = len(raw) - 5
-    assert found.transactions[-1].witness_bytes
+    assert witness_bytes(found.raw, found.transactions[-1])
     raw[at] ^= 1
     with pytest.raises(MalformedBlockError, match="the witnesses are not those"):
         read_block(bytes(raw))
