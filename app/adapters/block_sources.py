@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -52,6 +52,11 @@ class Upstreams:
     electrs_api_url: str | None = None
     mempool_api_url: str | None = None
     public_fallback_enabled: bool = False
+
+    @classmethod
+    def among(cls, settings: object) -> Upstreams:
+        """Return those among all settings."""
+        return cls(**{each.name: getattr(settings, each.name) for each in fields(cls)})
 
 
 def tiered_blocks(upstreams: Upstreams, state_directory: Path, clock: Callable[[], datetime]) -> FallbackBlockSource:

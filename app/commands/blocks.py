@@ -17,14 +17,4 @@ def blocks_of(settings: Settings, state: Path) -> FallbackBlockSource:
     """Return the sources of blocks; nothing is asked yet."""
     from app.adapters.block_sources import Upstreams, tiered_blocks  # noqa: PLC0415 - as in app.commands
 
-    upstreams = Upstreams(
-        bitcoin_network=settings.bitcoin_network,
-        bitcoin_rpc_url=settings.bitcoin_rpc_url,
-        bitcoin_rpc_cookie_file=settings.bitcoin_rpc_cookie_file,
-        bitcoin_rpc_user=settings.bitcoin_rpc_user,
-        bitcoin_rpc_password=settings.bitcoin_rpc_password,
-        electrs_api_url=settings.electrs_api_url,
-        mempool_api_url=settings.mempool_api_url,
-        public_fallback_enabled=settings.public_fallback_enabled,
-    )
-    return tiered_blocks(upstreams, state, partial(datetime.now, UTC))
+    return tiered_blocks(Upstreams.among(settings), state, partial(datetime.now, UTC))

@@ -70,17 +70,7 @@ def in_time(estimate: Callable[[], OnchainPrice], patience_seconds: float | None
 
 def blocks_of(settings: Settings, state_directory: Path) -> FallbackBlockSource:
     """Return the sources of blocks that these settings allow; nothing is asked yet."""
-    upstreams = Upstreams(
-        bitcoin_network=settings.bitcoin_network,
-        bitcoin_rpc_url=settings.bitcoin_rpc_url,
-        bitcoin_rpc_cookie_file=settings.bitcoin_rpc_cookie_file,
-        bitcoin_rpc_user=settings.bitcoin_rpc_user,
-        bitcoin_rpc_password=settings.bitcoin_rpc_password,
-        electrs_api_url=settings.electrs_api_url,
-        mempool_api_url=settings.mempool_api_url,
-        public_fallback_enabled=settings.public_fallback_enabled,
-    )
-    return tiered_blocks(upstreams, state_directory, partial(datetime.now, UTC))
+    return tiered_blocks(Upstreams.among(settings), state_directory, partial(datetime.now, UTC))
 
 
 def price_run(settings: Settings, history: PriceHistory, state_directory: Path) -> PriceRun:
