@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -263,10 +264,5 @@ def _first_readable(is_readable: Callable[[int], bool], unreadable: int, end: in
     """
     if is_readable(unreadable):
         return unreadable + 1
-    while end - unreadable > 1:
-        middle = (unreadable + end) // 2
-        if is_readable(middle):
-            end = middle
-        else:
-            unreadable = middle
-    return end
+    after = range(unreadable + 1, end)
+    return after.start + bisect_left(after, x=True, key=is_readable)

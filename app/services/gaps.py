@@ -14,6 +14,7 @@ has tried, and that gave no price, is named by the row that says so, and is no g
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -227,13 +228,8 @@ def _height_before(source: BlockSource, tip: int, moment: int) -> int:
 
 
 def _lowest_known(source: BlockSource, unknown: int, known: int) -> int:
-    while known - unknown > 1:
-        middle = (unknown + known) // 2
-        if _time(source, middle) is None:
-            unknown = middle
-        else:
-            known = middle
-    return known
+    between = range(unknown + 1, known)
+    return between.start + bisect_left(between, x=True, key=lambda height: _time(source, height) is not None)
 
 
 def _time(source: BlockSource, height: int) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -131,12 +132,8 @@ def _first_stamped_since(moment: int, tip: int, time_of: Callable[[int], int | N
     while below >= 0 and median_reached(below):
         below, reached, step = below - step, below, step * 2
     below = max(below, -1)
-    while reached - below > 1:
-        middle = (below + reached) // 2
-        if median_reached(middle):
-            reached = middle
-        else:
-            below = middle
+    between = range(below + 1, reached)
+    reached = between.start + bisect_left(between, x=True, key=median_reached)
     candidates = range(max(0, reached - _LOOKBACK_BLOCKS), reached + 1)
     times = ((height, time_of(height)) for height in candidates)
     return next(height for height, time in times if time is not None and time >= moment)
