@@ -57,7 +57,7 @@ def log_payments(amounts: WindowAmounts) -> LogPayments:
     rising = amounts.rising
     first, last = np.searchsorted(rising.values_sat, (LOWEST_BTC * SAT_PER_BTC + 0.5, HIGHEST_BTC * SAT_PER_BTC - 0.5))
     values_sat, block = rising.values_sat[first:last], rising.block[first:last]
-    used = ~_is_round(values_sat / SAT_PER_BTC)
+    used = _is_not_round(values_sat / SAT_PER_BTC)
     values_sat, block = values_sat[used], block[used]
     used = _speaks(values_sat)
     values_sat, block = values_sat[used], block[used]
@@ -67,11 +67,11 @@ def log_payments(amounts: WindowAmounts) -> LogPayments:
     return LogPayments(np.log((values_sat + within_sat) / SAT_PER_BTC), block, len(amounts.per_block), odd)
 
 
-def _is_round(rising_btc: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _is_not_round(rising_btc: NDArray[np.float64]) -> NDArray[np.bool_]:
     firsts, ends = np.searchsorted(rising_btc, _LOWER, "right"), np.searchsorted(rising_btc, _UPPER, "left")
-    # By how many intervals more lie around an amount than around the one before.
-    changes = np.bincount(firsts, minlength=len(rising_btc) + 1) - np.bincount(ends, minlength=len(rising_btc) + 1)
-    return np.asarray(np.cumsum(changes)[:-1] > 0)
+    is_not = np.ones(len(rising_btc), np.bool_)
+    is_not[ranges(firsts, ends - firsts)] = False
+    return is_not
 
 
 def _speaks(values_sat: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.domain.price.histogram import EDGES_BTC, sum_in_order
-from app.domain.price.stencils import SMOOTH, SPIKES, STENCIL_BINS
+from app.domain.price.stencils import SMOOTH, SPIKES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,11 +47,11 @@ def rough_price_usd(shares: NDArray[np.float64]) -> int:
 
 def _fits(shares: NDArray[np.float64], stencil: NDArray[np.float64], slides: range) -> NDArray[np.float64]:
     """Return for each slide the sum of shares times stencil, each added from left to right."""
-    windows = np.lib.stride_tricks.sliding_window_view(shares, STENCIL_BINS)
+    first, fits = _ORIGIN_BIN + slides.start, np.zeros(len(slides))
     # What the stencil does not weigh adds nothing, not even in the last bit.
-    weighed = np.flatnonzero(stencil)
-    under_stencil = windows[_ORIGIN_BIN + slides.start : _ORIGIN_BIN + slides.stop, weighed]
-    return np.asarray(np.cumsum(under_stencil * stencil[weighed], axis=1)[:, -1])
+    for at in np.flatnonzero(stencil).tolist():
+        fits += shares[first + at : first + at + len(slides)] * stencil[at]
+    return fits
 
 
 def _mixed_price_usd(best: int, weight: float, neighbour: int, neighbour_weight: float) -> int:

@@ -95,18 +95,16 @@ def walk_back(
         ends: Places at which the price may have ended; None: everywhere.
     """
     _, speaks = _likelihood(says)
-    index = np.arange(says.shape[2])
-    path = np.empty(says.shape[:2])
-    later = np.ones((len(says), len(index))) if ends is None else np.tile(ends.astype(np.float64), (len(says), 1))
-    for stretch in range(says.shape[1] - 1, -1, -1):
-        here = places[:, stretch]
-        both = here * later
-        # So unlikely an end that nothing is left of it: the filter alone has to do.
-        both = np.where(both.any(axis=1, keepdims=True), both, here)
-        path[:, stretch] = (both @ index) / both.sum(axis=1)
-        later = np.maximum(moved(later * speaks[:, stretch], stretch), _LEAST_LIKELY)
-        later /= later.sum(axis=1, keepdims=True)
-    return path
+    # How likely what is said later is, by where the price is at a stretch; but for a factor.
+    later = np.empty(says.shape)
+    later[:, -1] = 1.0 if ends is None else ends
+    for stretch in range(says.shape[1] - 1, 0, -1):
+        before = np.maximum(moved(later[:, stretch] * speaks[:, stretch], stretch), _LEAST_LIKELY)
+        later[:, stretch - 1] = before / before.sum(axis=1, keepdims=True)
+    both = places * later
+    # So unlikely an end that nothing is left of it: the filter alone has to do.
+    both = np.where(both.any(axis=2, keepdims=True), both, places)
+    return np.asarray(both @ np.arange(says.shape[2]) / both.sum(axis=2))
 
 
 def _likelihood(says: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
