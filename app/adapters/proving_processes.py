@@ -11,9 +11,10 @@ from fcntl import F_SETPIPE_SZ, fcntl
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from app.adapters.extract_format import unpacked
 from app.adapters.proving_worker import ANSWER, QUESTION
 from app.domain.blocks.malformed import MalformedBlockError
+from app.domain.blocks.outline import PLACE_BYTES, PLACES, TXID_BYTES, Outline
+from app.domain.price.extract import extract_outlined
 from app.services.block_proof import InThisProcess
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class ProvingProcesses:
         """Return the extract of the block at `height`; raise MalformedBlockError when it is not sound."""
         process = self._idle.get()
         try:
-            is_sound, content = _answer(process, raw, height)
+            is_sound, content = _answer(process, raw)
         except OSError as error:
             _log.warning("a process that proves blocks has died", extra={"reason": str(error)})
             return self._here.prove(raw, height)
@@ -61,7 +62,7 @@ class ProvingProcesses:
             self._idle.put(process)
         if not is_sound:
             raise MalformedBlockError(content.decode())
-        return unpacked(content)
+        return extract_outlined(raw, _outline(content), height)
 
 
 @contextmanager
@@ -82,6 +83,7 @@ def _started(count: int) -> Iterator[subprocess.Popen[bytes]]:
                 _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
             )
             _widen(process.stdin)
+            _widen(process.stdout)
             yield process
     except OSError as error:
         _log.warning("a process that proves blocks cannot be started", extra={"reason": str(error)})
@@ -94,10 +96,15 @@ def _widen(pipe: IO[bytes] | None) -> None:
             fcntl(pipe, F_SETPIPE_SZ, _PIPE_BYTES)
 
 
-def _answer(process: subprocess.Popen[bytes], raw: bytes, height: int) -> tuple[bool, bytes]:
+def _outline(content: bytes) -> Outline:
+    txids_bytes = len(content) // (TXID_BYTES + PLACES * PLACE_BYTES) * TXID_BYTES
+    return Outline(content[:txids_bytes], content[txids_bytes:])
+
+
+def _answer(process: subprocess.Popen[bytes], raw: bytes) -> tuple[bool, bytes]:
     if process.stdin is None or process.stdout is None:
         raise BrokenPipeError("it has no pipes")
-    process.stdin.write(QUESTION.pack(height, len(raw)))
+    process.stdin.write(QUESTION.pack(len(raw)))
     process.stdin.write(raw)
     process.stdin.flush()
     head = process.stdout.read(ANSWER.size)

@@ -33,8 +33,8 @@ _STRETCH_HEADERS = 2_000
 # run that is killed loses no more blocks than these.
 _SEARCHED_AT_ONCE = 16
 
-# Provers take as long to start as ten blocks to prove.
-_WORTH_PROVERS = 20
+# Provers take as long to start as four blocks to prove.
+_WORTH_PROVERS = 8
 
 
 class ReorganisedError(Exception):

@@ -107,9 +107,14 @@ with proving_processes(2):
 def test_a_process_ends_when_a_question_is_cut_off() -> None:
     command = [sys.executable, "-m", "app.adapters.proving_worker"]
     ended = subprocess.run(
-        command, cwd=CHECKOUT, input=QUESTION.pack(1, 500)[:5], capture_output=True, timeout=60, check=True
+        command, cwd=CHECKOUT, input=QUESTION.pack(500)[:3], capture_output=True, timeout=60, check=True
     )
     assert (ended.stdout, ended.stderr) == (b"", b"")
+
+
+def test_a_process_does_without_what_takes_longer_to_import_than_blocks_to_prove() -> None:
+    program = "import sys, app.adapters.proving_worker; sys.exit('numpy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, timeout=60, check=True)
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3, 20])

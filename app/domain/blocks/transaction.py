@@ -80,13 +80,18 @@ def output_scripts(raw: bytes, transaction: Transaction) -> Iterator[bytes]:
         yield raw[script_at:at]
 
 
-def witness_bytes(raw: bytes, transaction: Transaction) -> list[int]:
+def witness_bytes(raw: bytes, witness_at: int, end: int) -> list[int]:
     """Return for each input of a transaction that was read from `raw` the summed length of its witness items.
 
     Empty without a witness.
+
+    Args:
+        raw: The block.
+        witness_at: As Transaction says it.
+        end: Likewise.
     """
-    at, sums = transaction.witness_at, []
-    while at < transaction.end - LOCK_TIME_BYTES:
+    at, sums = witness_at, []
+    while at < end - LOCK_TIME_BYTES:
         count, at = read_size(raw, at)
         summed = 0
         for _ in range(count):

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from app.domain.blocks.header import read_header
+from app.domain.blocks.outline import outline
 from app.domain.price.outputs import read_payments
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from app.domain.blocks.block import Block
-    from app.domain.blocks.transaction import Transaction
+    from app.domain.blocks.outline import Outline
     from app.domain.price.outputs import Payments
 
 NO_PARENT = -1
@@ -56,14 +56,20 @@ class BlockExtract:
 
 def extract_block(block: Block, height: int) -> BlockExtract:
     """Return the extract of the block at `height`; no other block has been searched for parents yet."""
-    txids = _shortened(block.transactions)
-    found = read_payments(block)
+    return extract_outlined(block.raw, outline(block), height)
+
+
+def extract_outlined(raw: bytes, outline: Outline, height: int) -> BlockExtract:
+    """Return the extract of the block at `height`, of which others have found that it is sound, and its outline."""
+    header = read_header(raw)
+    txids = np.frombuffer(outline.txids_le, "<u8")[::_WORDS_OF_A_TXID].copy()
+    found = read_payments(raw, outline)
     found = found.without(_are_own(found, txids))
     return BlockExtract(
         height=height,
-        hash=block.header.hash,
-        previous_hash=block.header.previous_hash,
-        time=block.header.time,
+        hash=header.hash,
+        previous_hash=header.previous_hash,
+        time=header.time,
         txids=txids,
         values_sat=found.values_sat,
         n_spent=found.n_spent,
@@ -71,11 +77,6 @@ def extract_block(block: Block, height: int) -> BlockExtract:
         parents=np.full(len(found.index), NO_PARENT, dtype=np.int32),
         searched_from=height,
     )
-
-
-def _shortened(transactions: Sequence[Transaction]) -> NDArray[np.uint64]:
-    words = np.frombuffer(b"".join([each.txid_le for each in transactions]), dtype="<u8")
-    return words[::_WORDS_OF_A_TXID].copy()
 
 
 def _are_own(payments: Payments, txids: NDArray[np.uint64]) -> NDArray[np.bool_]:

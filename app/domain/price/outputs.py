@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from app.domain.blocks.block import COINBASE_OUTPOINT
 from app.domain.blocks.numbers_at import NumbersAt
-from app.domain.blocks.transaction import (
-    LOCK_TIME_BYTES,
-    OUTPOINT_BYTES,
-    SEQUENCE_BYTES,
-    VALUE_BYTES,
-    Transaction,
-    witness_bytes,
-)
+from app.domain.blocks.outline import PLACE_FORMAT, PLACES
+from app.domain.blocks.transaction import LOCK_TIME_BYTES, OUTPOINT_BYTES, SEQUENCE_BYTES, VALUE_BYTES, witness_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-    from app.domain.blocks.block import Block
+    from app.domain.blocks.outline import Outline
 
 MAX_INPUTS = 5
 OUTPUTS = 2
@@ -58,27 +49,34 @@ class Payments:
         return Payments(self.index[is_left], self.values_sat[is_left], self.n_spent[is_left], spent)
 
 
-def read_payments(block: Block) -> Payments:
-    """Return the payments of a block; coinbases, carriers of data and large witnesses (inscriptions) are none."""
-    numbers = NumbersAt(block.raw)
-    inputs_at, outputs_at = _column(block.transactions, "inputs_at"), _column(block.transactions, "outputs_at")
+def read_payments(raw: bytes, outline: Outline) -> Payments:
+    """Return the payments of a block; coinbases, carriers of data and large witnesses (inscriptions) are none.
+
+    Args:
+        raw: The block.
+        outline: Its outline.
+    """
+    numbers = NumbersAt(raw)
+    inputs_at, outputs_at, witness_at, ends = _columns(outline)
     index = np.flatnonzero((numbers.byte[outputs_at] == OUTPUTS) & (numbers.byte[inputs_at] <= MAX_INPUTS))
-    index = index[[_has_small_witness(block.raw, block.transactions[each]) for each in index.tolist()]]
+    index = index[_have_small_witness(raw, witness_at[index], ends[index])]
     values_sat, carries_data = _read_outputs(numbers, outputs_at[index])
     index, values_sat = index[~carries_data], values_sat[~carries_data]
     outpoints_at = _outpoints_at(numbers, inputs_at[index])
     found = Payments(index, values_sat, numbers.byte[inputs_at[index]], numbers.uint64[outpoints_at])
-    return found.without(_are_coinbase(block.raw, outpoints_at, found.spent))
+    return found.without(_are_coinbase(raw, outpoints_at, found.spent))
 
 
-def _column(transactions: Sequence[Transaction], name: str) -> NDArray[np.intp]:
-    return np.fromiter(map(attrgetter(name), transactions), np.intp, len(transactions))
+def _columns(outline: Outline) -> NDArray[np.intp]:
+    return np.frombuffer(outline.places, PLACE_FORMAT).reshape(PLACES, -1).astype(np.intp)
 
 
-def _has_small_witness(raw: bytes, transaction: Transaction) -> bool:
+def _have_small_witness(raw: bytes, witness_at: NDArray[np.intp], ends: NDArray[np.intp]) -> NDArray[np.bool_]:
     # The rule is about the items of each input; few transactions have to be looked at so closely.
-    size = transaction.end - LOCK_TIME_BYTES - transaction.witness_at
-    return size <= MAX_WITNESS_BYTES or max(witness_bytes(raw, transaction)) <= MAX_WITNESS_BYTES
+    are_small: NDArray[np.bool_] = ends - LOCK_TIME_BYTES - witness_at <= MAX_WITNESS_BYTES
+    large = zip(witness_at[~are_small].tolist(), ends[~are_small].tolist(), strict=True)
+    are_small[~are_small] = [max(witness_bytes(raw, *each)) <= MAX_WITNESS_BYTES for each in large]
+    return are_small
 
 
 def _read_outputs(numbers: NumbersAt, outputs_at: NDArray[np.intp]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:

@@ -92,14 +92,14 @@ def test_everything_asked_for_is_read() -> None:
     assert outputs(raw, transaction) == [(2_100_000_000_000_000, b"\x51" * 253), (0, b"")]
     assert list(output_scripts(raw, transaction)) == [b"\x51" * 253, b""]
     assert witness(raw, transaction) == [[b"a" * 300, b"", b"b"], []]
-    assert witness_bytes(raw, transaction) == [301, 0]
+    assert witness_bytes(raw, transaction.witness_at, transaction.end) == [301, 0]
     assert transaction.wtxid_le == paying.wtxid_le
 
 
 def test_a_transaction_without_witness_has_no_witness_bytes() -> None:
     raw = block((coinbase(), Tx()))
     transaction = read_block(raw).transactions[1]
-    assert witness_bytes(raw, transaction) == []
+    assert witness_bytes(raw, transaction.witness_at, transaction.end) == []
     assert transaction.wtxid_le == transaction.txid_le
 
 

@@ -48,7 +48,8 @@ def test_a_real_block_with_a_bit_of_a_witness_changed_is_refused() -> None:
     found = read_block(bytes(raw))
     # The last byte of a witness stands before the lock time, the last four of a transaction.
     at = len(raw) - 5
-    assert witness_bytes(found.raw, found.transactions[-1])
+    last = found.transactions[-1]
+    assert witness_bytes(found.raw, last.witness_at, last.end)
     raw[at] ^= 1
     with pytest.raises(MalformedBlockError, match="the witnesses are not those"):
         read_block(bytes(raw))
