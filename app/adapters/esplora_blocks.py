@@ -89,7 +89,7 @@ class EsploraBlocks:
     def _at(self, height: int) -> tuple[str, bytes]:
         """Return hash and header of the block at `height`, proven."""
         block_hash = self._word(f"/block-height/{height}", _HASH).decode()
-        return block_hash, self._header(block_hash, height)
+        return block_hash, self._proven_header(block_hash, height)
 
     def _below(self, header: bytes, height: int) -> list[bytes]:
         """Return proven headers from `height` down, of which `header` is the next: a page of them, or one."""
@@ -100,15 +100,19 @@ class EsploraBlocks:
                 break
             self._check_work(each, height - len(proven))
             proven.append(header := each)
-        return proven or [self._header(read_header(header).previous_hash, height)]
+        return proven or [self._proven_header(read_header(header).previous_hash, height)]
 
-    def _header(self, block_hash: str, height: int) -> bytes:
-        """Return the header of this hash, proven."""
+    def _proven_header(self, block_hash: str, height: int) -> bytes:
+        header = self._header(block_hash)
+        self._check_work(header, height)
+        return header
+
+    def _header(self, block_hash: str) -> bytes:
+        """Return the header of this hash, whatever work is in it."""
         header = bytes.fromhex(self._word(f"/block/{block_hash}/header", _HEADER).decode())
         given = read_header(header).hash
         if given != block_hash:
             raise BadBlockError(f"{self._http.service} was asked for the header of {block_hash} and gave {given}")
-        self._check_work(header, height)
         return header
 
     def _check_work(self, header: bytes, height: int) -> None:

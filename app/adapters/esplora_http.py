@@ -20,6 +20,10 @@ _BOUNDS = Bounds(connect_seconds=5, answer_seconds=60, max_bytes=MAX_BLOCK_BYTES
 _BUSY = {requests.codes.too_many_requests, requests.codes.service_unavailable}
 
 
+class ServiceBrokenError(NodeError):
+    """The service itself says that it could not answer (500), and not why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """Who is asked.
@@ -65,10 +69,16 @@ class EsploraHttp:
         return answer
 
     def body(self, path: str) -> bytes:
-        """Return the body of a good answer; raise BlockUnknownError when there is no such block, and as `answer`."""
+        """Return the body of a good answer.
+
+        Raises:
+            BlockUnknownError: There is no such block.
+            NodeError: There is no good answer (ServiceBrokenError if it is 500), or as `answer`.
+        """
         answer = self.answer(path)
         if answer.status == requests.codes.not_found:
             raise BlockUnknownError(f"{self.service} does not know the block of {path}")
         if answer.status != requests.codes.ok:
-            raise NodeError(f"{self.service} answered {answer.status} to {path}")
+            kind = ServiceBrokenError if answer.status == requests.codes.internal_server_error else NodeError
+            raise kind(f"{self.service} answered {answer.status} to {path}")
         return answer.body

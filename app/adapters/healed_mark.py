@@ -1,12 +1,14 @@
-"""The file that says up to when a history has no gaps any more."""
+"""The file that says from where on a history is looked through for gaps that can be filled."""
 
 from __future__ import annotations
 
 import logging
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotations
-from typing import TYPE_CHECKING, Annotated
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import msgspec
+
+from app.services.healing import Healed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,9 +17,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+_Aware: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
 class _Mark(msgspec.Struct):
     log_identity: str
-    until: Annotated[datetime, msgspec.Meta(tz=True)]
+    until: _Aware
+    looked_until: _Aware | None = None
 
 
 class FileHealedMark:
@@ -30,19 +36,19 @@ class FileHealedMark:
         self._file = file
         self._log_identity = log_identity
 
-    def load(self) -> datetime | None:
+    def load(self) -> Healed | None:
         """Return the mark; None when there is none that can be read, or it is of another log."""
         try:
             mark = msgspec.json.decode(self._file.read_bytes(), type=_Mark)
         except (OSError, msgspec.MsgspecError):
             return None
-        return mark.until if mark.log_identity == self._log_identity() else None
+        return Healed(mark.until, mark.looked_until) if mark.log_identity == self._log_identity() else None
 
-    def save(self, until: datetime) -> None:
+    def save(self, healed: Healed) -> None:
         """Replace the file as a whole."""
         new = self._file.with_name(f"{self._file.name}.new")
         try:
-            new.write_bytes(msgspec.json.encode(_Mark(self._log_identity(), until)))
+            new.write_bytes(msgspec.json.encode(_Mark(self._log_identity(), healed.until, healed.looked_until)))
             new.replace(self._file)
         except OSError as error:
             _log.warning("where gaps were filled is not remembered", extra={"reason": str(error)})

@@ -35,6 +35,9 @@ PROVERS = min(4, len(os.sched_getaffinity(0)))
 # As much as a user may have without asking.
 _PIPE_BYTES = 1 << 20
 
+# Of each transaction.
+_OUTLINE_BYTES = TXID_BYTES + PLACES * PLACE_BYTES
+
 # One proves a block in a fraction of a second, and is idle when it is told to end.
 _END_SECONDS = 5.0
 
@@ -97,7 +100,7 @@ def _widen(pipe: IO[bytes] | None) -> None:
 
 
 def _outline(content: bytes) -> Outline:
-    txids_bytes = len(content) // (TXID_BYTES + PLACES * PLACE_BYTES) * TXID_BYTES
+    txids_bytes = len(content) // _OUTLINE_BYTES * TXID_BYTES
     return Outline(content[:txids_bytes], content[txids_bytes:])
 
 
@@ -112,6 +115,8 @@ def _answer(process: subprocess.Popen[bytes], raw: bytes) -> tuple[bool, bytes]:
     content = process.stdout.read(size)
     if not size or len(content) != size:
         raise BrokenPipeError("it ended without an answer")
+    if is_sound and size % _OUTLINE_BYTES:
+        raise BrokenPipeError("it said what is no outline")
     return is_sound, content
 
 

@@ -11,11 +11,12 @@ import gc
 import os
 import struct
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from app.domain.blocks.block import read_block
 from app.domain.blocks.malformed import MalformedBlockError
-from app.domain.blocks.outline import outline
+from app.domain.blocks.outline import outline_of
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -37,7 +38,7 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
 
 def _proven(raw: bytes) -> tuple[bool, bytes]:
     try:
-        return True, b"".join(outline(read_block(raw)))
+        return True, b"".join(outline_of(read_block(raw)))
     except MalformedBlockError as error:
         return False, str(error).encode()
 
@@ -45,6 +46,8 @@ def _proven(raw: bytes) -> tuple[bool, bytes]:
 if __name__ == "__main__":
     # A block makes thousands of tuples and no cycle: looking for one takes a twentieth of the time.
     gc.disable()
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    # Who asked may be gone before the answer is there.
+    with suppress(BrokenPipeError):
+        serve(sys.stdin.buffer, sys.stdout.buffer)
     # There is nothing to tidy up, and somebody waits.
     os._exit(0)

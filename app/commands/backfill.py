@@ -144,14 +144,12 @@ def _about(gaps: Gaps, span: Span) -> str:
 
 
 def _filled(settings: Settings, directories: configuration.Directories, database: Database, gaps: Gaps) -> Filled:
-    from app.services.backfill import window_is_kept  # noqa: PLC0415
+    from app.services.backfill import kept_windows  # noqa: PLC0415
 
-    is_kept = partial(
-        window_is_kept, blocks_of(settings, directories.state), window_blocks=settings.onchain_window_blocks
-    )
+    search = kept_windows(blocks_of(settings, directories.state), settings.onchain_window_blocks)
     with _until_interrupted() as keep_going, _progress(len(gaps)) as progress:
         return _the_backfill(settings, directories, database, len(gaps)).fill(
-            gaps, is_kept=is_kept, keep_going=lambda _: keep_going(), progress=progress
+            gaps, search=search, keep_going=lambda _: keep_going(), progress=progress
         )
 
 

@@ -29,7 +29,7 @@ from app.adapters.spool import FileSpool
 from app.adapters.time_limit import TimeLimitError, within
 from app.config import load as configuration
 from app.domain.price.divergence import DivergenceRule
-from app.services.backfill import Backfill, one_by_one, window_is_kept
+from app.services.backfill import Backfill, kept_windows, one_by_one
 from app.services.block_source import NodeUnreachableError, OnchainPriceError
 from app.services.comparison import PriceRun
 from app.services.healing import Healing
@@ -125,7 +125,7 @@ def heal(settings: Settings, directories: configuration.Directories, database: D
     healing = Healing(blocks, DatabaseKnownRows(database), backfill, mark, settings.onchain_min_confirmations)
     try:
         with only_run(state / "backfill.lock"):
-            healing.run(clock(), partial(window_is_kept, blocks, window_blocks=window_blocks))
+            healing.run(clock(), kept_windows(blocks, window_blocks))
     except AlreadyRunningError:
         _log.debug("gaps are left to the backfill that is under way")
     except (OnchainPriceError, StorageError, RunLockError) as error:

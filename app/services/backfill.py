@@ -33,6 +33,17 @@ Outcome: TypeAlias = "OnchainPrice | NotEnoughDataError | OnchainPriceError"
 _MOST_FAILURES_IN_A_ROW = 10
 
 
+class Search(Protocol):
+    """The search for windows whose blocks can be read."""
+
+    def __call__(self) -> Callable[[int], bool]:
+        """Begin one; return what tells by its newest height whether a window can be read.
+
+        Either may raise OnchainPriceError when the node cannot be asked, and what is returned BlockAwayError when the
+        blocks may be had another time, and not now.
+        """
+
+
 class Estimates(Protocol):
     """Estimates for windows that end at given heights."""
 
@@ -103,18 +114,22 @@ def outcome_of(estimate_at: Callable[[int], OnchainPrice], height: int) -> Outco
         return error
 
 
-def window_is_kept(source: BlockSource, last_height: int, *, window_blocks: int) -> bool:
-    """Return whether the first block of the window up to `last_height` can still be read.
+def kept_windows(source: BlockSource, window_blocks: int) -> Search:
+    """Return what looks in the blocks of `source`: whether the first one of a window can still be read."""
 
-    Raises:
-        BlockAwayError: It may be had another time, and not now.
-        OnchainPriceError: The node cannot be asked.
-    """
-    try:
-        source.raw_block(source.block_hash(max(0, last_height - window_blocks + 1)))
-    except BlockPrunedError:
-        return False
-    return True
+    def is_kept(last_height: int) -> bool:
+        try:
+            source.raw_block(source.block_hash(max(0, last_height - window_blocks + 1)))
+        except BlockPrunedError:
+            return False
+        return True
+
+    def search() -> Callable[[int], bool]:
+        # Begins a run: who failed in an earlier search may be well again.
+        source.status()
+        return is_kept
+
+    return search
 
 
 class Backfill:
@@ -145,7 +160,7 @@ class Backfill:
         self,
         gaps: Gaps,
         *,
-        is_kept: Callable[[int], bool],
+        search: Search,
         keep_going: Callable[[Filled], bool] = lambda _: True,
         progress: Callable[[int], None] = lambda _: None,
     ) -> Filled:
@@ -153,13 +168,13 @@ class Backfill:
 
         Args:
             gaps: Oldest first.
-            is_kept: Whether the first block of the window that ends at a height can still be read.
+            search: Begun anew for each stretch of gaps that cannot be read.
             keep_going: Asked after each gap that was tried; the rest is left when it says no.
             progress: Told of how many more gaps is known what becomes of them.
 
         Raises:
             StorageError: The database failed; what was written before is kept.
-            OnchainPriceError: Raised by `is_kept`.
+            OnchainPriceError: Raised by `search`.
         """
         filled = Filled(left=len(gaps))
         failures_in_a_row = 0
@@ -167,7 +182,7 @@ class Backfill:
             for at, outcome in outcomes:
                 done = 1
                 if isinstance(outcome, (BlockPrunedError, BlockAwayError)):
-                    done = _pass_the_unreadable(gaps, at, outcome, is_kept, filled)
+                    done = _pass_the_unreadable(gaps, at, outcome, search(), filled)
                 else:
                     failures_in_a_row = failures_in_a_row + 1 if self._take(gaps[at], outcome, filled) else 0
                 if failures_in_a_row == _MOST_FAILURES_IN_A_ROW:
@@ -240,7 +255,8 @@ def _pass_the_unreadable(
         try:
             return is_kept(gaps[place].height)
         except BlockAwayError as error:
-            away = error
+            # The first knows best: later ones only say that somebody is left alone since then.
+            away = away or error
             return False
 
     until = _first_readable(is_readable, at, len(gaps))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from app.services.backfill import Backfill, Filled
+    from app.services.backfill import Backfill, Filled, Search
     from app.services.block_source import BlockSource
     from app.services.gaps import Gaps, KnownRows
 
@@ -28,13 +29,27 @@ MOST_SECONDS = 30.0
 _LOOKBACK = timedelta(days=1)
 
 
-class HealedMark(Protocol):
-    """Up to when there are no gaps to be filled, so that not each run looks through all of the history."""
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """How far a history is healed.
 
-    def load(self) -> datetime | None:
+    Attributes:
+        until: The slot before which there is no gap that can be filled.
+        looked_until: The slot at which to go on looking, when there was no time to look through all that is later;
+            else None.
+    """
+
+    until: datetime
+    looked_until: datetime | None = None
+
+
+class HealedMark(Protocol):
+    """How far the history is healed, so that not each run looks through all of it."""
+
+    def load(self) -> Healed | None:
         """Return it; None when it is not known."""
 
-    def save(self, until: datetime) -> None:
+    def save(self, healed: Healed) -> None:
         """Remember it; not being able to costs time and nothing else."""
 
 
@@ -43,7 +58,8 @@ class Healing:
 
     Oldest first, since a pruned node deletes those next. The mark stays at the oldest gap that may still be filled, if
     need be for ever: that costs each run a look through headers and rows from there on (for a year of them a second or
-    two), one estimate, and the search for the first that can be filled.
+    two), one estimate, and the search for the first that can be filled. A look that has to end early, since headers
+    come slowly, is gone on with by the next run, and begins at the mark again once it came to the end.
     """
 
     def __init__(
@@ -58,7 +74,7 @@ class Healing:
     def run(
         self,
         now: datetime,
-        is_kept: Callable[[int], bool],
+        search: Search,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> Filled | None:
         """Fill some gaps, and return what became of them; None when there was nothing to do.
@@ -81,12 +97,12 @@ class Healing:
         )
         filled = self._backfill.fill(
             gaps,
-            is_kept=is_kept,
+            search=search,
             keep_going=lambda so_far: so_far.rows < MOST_ROWS and monotonic() < ends_at,
         )
-        until = _settled_until(gaps, filled)
-        if healed is None or until > healed:
-            self._mark.save(until)
+        new = _healed_now(healed, span, gaps, filled)
+        if new != healed:
+            self._mark.save(new)
         if not gaps:
             return None
         _log.info(
@@ -101,19 +117,29 @@ class Healing:
         )
         return filled
 
-    def _healed(self, now: datetime) -> datetime | None:
+    def _healed(self, now: datetime) -> Healed | None:
         healed = self._mark.load()
         # One of the future comes from a clock that was wrong.
-        return healed if healed is not None and healed <= slot_of(now) else None
+        if healed is None or healed.until > slot_of(now):
+            return None
+        is_ahead = healed.looked_until is not None and healed.looked_until >= slot_of(now)
+        return Healed(healed.until) if is_ahead else healed
 
-    def _span(self, now: datetime, healed: datetime | None) -> Span | None:
+    def _span(self, now: datetime, healed: Healed | None) -> Span | None:
         first, end = self._rows.first_live(), slot_of(now)
         if first is None or first >= end:
             return None
-        return Span(first if healed is None else max(first, healed - _LOOKBACK), end)
+        if healed is None:
+            return Span(first, end)
+        return Span(max(first, healed.looked_until or healed.until - _LOOKBACK), end)
 
 
-def _settled_until(gaps: Gaps, filled: Filled) -> datetime:
-    """Return the slot of the first gap that a later run may fill; without one, up to where gaps were looked for."""
-    until = gaps[len(gaps) - filled.left].slot if filled.left else gaps.until
-    return min(until, filled.first_passed_over or until)
+def _healed_now(before: Healed | None, span: Span, gaps: Gaps, filled: Filled) -> Healed:
+    """Return how far the history is healed now that `gaps` of `span` were looked for and `filled`."""
+    came_to = gaps[len(gaps) - filled.left].slot if filled.left else gaps.until
+    until = min(came_to, filled.first_passed_over or came_to)
+    if before is not None:
+        # A gap that waits, be it one that was found late, within the lookback, holds the mark where it is.
+        waits = before.looked_until not in {None, before.until}
+        until = before.until if waits else max(until, before.until)
+    return Healed(until, came_to if gaps.until < span.end else None)

@@ -6,6 +6,7 @@ import gzip
 import itertools
 import socket
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -104,6 +105,19 @@ def test_an_answer_without_end_is_cut(server: Server, http: BoundedHttp, status:
     server.status, server.headers, server.body = status, {"Location": server.url}, bytes(10_001)
     with pytest.raises(TooLargeError, match="sends more than 10000 bytes"):
         http.ask(server.url)
+
+
+def test_an_answer_in_the_smallest_of_chunks_takes_no_more_memory_than_another(server: Server) -> None:
+    size = 200_000
+    server.headers = {"Transfer-Encoding": "chunked"}
+    server.body = b"1\r\nx\r\n" * size + b"0\r\n\r\n"
+    with BoundedHttp(Bounds(5, 60, size)) as http:
+        tracemalloc.start()
+        answer = http.ask(server.url)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert answer.body == b"x" * size
+    assert peak_bytes < 10 * size
 
 
 def test_a_small_answer_that_unpacks_to_a_large_one_is_cut(server: Server, http: BoundedHttp) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from app.adapters.esplora_http import EsploraHttp, Service
 from app.adapters.mempool_blocks import MempoolBlocks
-from app.services.block_source import BlockPrunedError, BlockUnknownError, NodeError, NodeNotReadyError
+from app.services.block_source import BadBlockError, BlockPrunedError, BlockUnknownError, NodeError, NodeNotReadyError
 from tests.fakes.esplora_node import FakeEsplora, esplora
 from tests.fakes.published import CASES, COMMITTED, chain
 
@@ -43,7 +43,9 @@ def test_a_block_that_it_has_is_given(backend: FakeEsplora) -> None:
 
 def test_a_block_of_which_only_the_header_is_left_is_deleted(backend: FakeEsplora) -> None:
     fails(backend, "/raw")
-    with pytest.raises(BlockPrunedError, match=r"mempool at http\S+ has only the header of a block of the window"):
+    with pytest.raises(
+        BlockPrunedError, match=r"mempool at http\S+ has only the header of a block.*raise prune= there"
+    ):
         blocks_of(backend).raw_block(backend.hash_at(TIP))
 
 
@@ -51,6 +53,40 @@ def test_a_backend_whose_bitcoind_is_away_has_failed(backend: FakeEsplora) -> No
     fails(backend, "/raw", "/header")
     with pytest.raises(NodeError, match="answered 500 to /api/v1/block/"):
         blocks_of(backend).raw_block(backend.hash_at(TIP))
+
+
+@pytest.mark.parametrize("status", [401, 403, 502, 504])
+def test_a_proxy_that_gives_no_block_has_said_nothing_of_it(backend: FakeEsplora, status: int) -> None:
+    fails(backend, "/raw", status=status)
+    with pytest.raises(NodeError, match=f"answered {status} to /api/v1/block/"):
+        blocks_of(backend).raw_block(backend.hash_at(TIP))
+    assert backend.asked["header"] == 0
+
+
+def test_what_is_no_header_says_nothing_of_the_block(backend: FakeEsplora) -> None:
+    fails(backend, "/raw")
+    fails(backend, "/header", status=200)
+    with pytest.raises(NodeError, match="did not answer to /block/"):
+        blocks_of(backend).raw_block(backend.hash_at(TIP))
+
+
+def test_the_header_of_another_block_says_nothing_of_this_one(backend: FakeEsplora) -> None:
+    fails(backend, "/raw")
+    otherwise = backend.answer
+    other = BLOCKS[TIP - 1][:80].hex().encode()
+    backend.answer = (  # type: ignore[method-assign] # a fault of this one
+        lambda path: (200, other) if path.endswith("/header") else otherwise(path)
+    )
+    with pytest.raises(BadBlockError, match="was asked for the header of"):
+        blocks_of(backend).raw_block(backend.hash_at(TIP))
+
+
+def test_a_block_that_fails_once_is_asked_for_again(backend: FakeEsplora) -> None:
+    otherwise, times = backend.answer, iter([(500, b"Failed to get raw block")])
+    backend.answer = (  # type: ignore[method-assign] # a fault of this one
+        lambda path: next(times, otherwise(path)) if path.endswith("/raw") else otherwise(path)
+    )
+    assert blocks_of(backend).raw_block(backend.hash_at(TIP)) == BLOCKS[TIP]
 
 
 def test_a_backend_that_is_busy_has_said_nothing_of_the_block(backend: FakeEsplora) -> None:

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from app.adapters.proving_processes import ProvingProcesses, proving_processes
-from app.adapters.proving_worker import QUESTION
+from app.adapters.proving_worker import ANSWER, QUESTION
 from app.domain.blocks.malformed import MalformedBlockError
 from app.domain.price.extract import BlockExtract
 from app.services.block_proof import InThisProcess, done_ahead
@@ -83,6 +83,31 @@ def test_a_process_that_says_nothing_sensible_is_stood_in_for() -> None:
         assert same(ProvingProcesses([mute]).prove(BLOCKS[0], 0), InThisProcess().prove(BLOCKS[0], 0))
         # What it did not take in is still in its pipe, and no fault of this test.
         mute.communicate(timeout=20)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"\x01\x02", ANSWER.pack(1, 4_800) + bytes(100), ANSWER.pack(1, 47) + bytes(47), ANSWER.pack(1, 0)],
+    ids=["half a head", "half an outline", "no outline", "nothing"],
+)
+def test_a_process_that_answers_what_is_no_answer_is_stood_in_for(answer: bytes) -> None:
+    raw = BLOCKS[0]
+    program = f"import sys; sys.stdin.buffer.read({QUESTION.size + len(raw)}); sys.stdout.buffer.write({answer!r})"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert same(ProvingProcesses([process]).prove(raw, 0), InThisProcess().prove(raw, 0))
+
+
+def test_a_process_whose_answer_nobody_wants_ends_without_a_word() -> None:
+    raw = BLOCKS[0]
+    command = [sys.executable, "-m", "app.adapters.proving_worker"]
+    with subprocess.Popen(
+        command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        _, said = process.communicate(QUESTION.pack(len(raw)) + raw, timeout=60)
+        assert (said, process.returncode) == (b"", 0)
 
 
 def test_none_is_left_when_who_asked_was_killed() -> None:

@@ -20,7 +20,8 @@ from app.adapters.esplora_http import EsploraHttp, Service
 from app.adapters.extract_memory import MemoryExtracts
 from app.domain.price.comparison import PriceComparison
 from app.domain.price.not_enough_data import NotEnoughDataError
-from app.services.backfill import Backfill, Filled, Outcome, one_by_one, window_is_kept
+from app.services import gaps
+from app.services.backfill import Backfill, Filled, Outcome, kept_windows, one_by_one
 from app.services.block_source import (
     BadBlockError,
     BlockAwayError,
@@ -32,7 +33,7 @@ from app.services.block_source import (
 )
 from app.services.exchange_rate import Quote
 from app.services.gaps import Gap, Gaps, Span, find_gaps
-from app.services.healing import MOST_ROWS, MOST_SECONDS, Healing
+from app.services.healing import MOST_ROWS, MOST_SECONDS, Healed, Healing
 from app.services.judgement import Limits, judged
 from app.services.onchain_price import OnchainPrice, estimate_at
 from app.services.source_breaker import Delays, SourceBreaker, Trouble
@@ -94,7 +95,7 @@ def fill(
 ) -> tuple[Filled, list[int]]:
     progress: list[int] = []
     backfill = Backfill(one_by_one(estimates), Rates(), history, LIMITS, lambda: NOW)
-    done = backfill.fill(gaps_of(count), is_kept=is_kept, keep_going=keep_going, progress=progress.append)
+    done = backfill.fill(gaps_of(count), search=lambda: is_kept, keep_going=keep_going, progress=progress.append)
     return done, progress
 
 
@@ -284,7 +285,7 @@ def test_estimates_are_closed_when_it_ends_early(history: DatabasePriceHistory) 
             ended.append("closed")
 
     backfill = Backfill(estimates, None, history, LIMITS, lambda: NOW)
-    backfill.fill(gaps_of(5), is_kept=lambda _: True, keep_going=lambda _: False)
+    backfill.fill(gaps_of(5), search=lambda: lambda _: True, keep_going=lambda _: False)
     assert ended == ["closed"]
 
 
@@ -304,7 +305,7 @@ def from_node(node: FakeNode, database: Database) -> tuple[Gaps, Filled]:
     estimate = partial(estimate_at, source, "main", window_blocks=WINDOW_BLOCKS, kept=kept)
     history = DatabasePriceHistory(database, lambda: None)
     backfill = Backfill(one_by_one(estimate), None, history, LIMITS, lambda: NOW)
-    return gaps, backfill.fill(gaps, is_kept=partial(window_is_kept, source, window_blocks=WINDOW_BLOCKS))
+    return gaps, backfill.fill(gaps, search=kept_windows(source, WINDOW_BLOCKS))
 
 
 def test_a_row_says_what_an_estimate_of_its_own_says(node: FakeNode, database: Database) -> None:
@@ -374,13 +375,17 @@ def test_another_network_writes_nothing(node: FakeNode, database: Database) -> N
 
 class Mark:
     def __init__(self, until: datetime | None = None) -> None:
-        self.until = until
+        self.healed = None if until is None else Healed(until)
 
-    def load(self) -> datetime | None:
-        return self.until
+    @property
+    def until(self) -> datetime | None:
+        return self.healed.until if self.healed else None
 
-    def save(self, until: datetime) -> None:
-        self.until = until
+    def load(self) -> Healed | None:
+        return self.healed
+
+    def save(self, healed: Healed) -> None:
+        self.healed = healed
 
 
 def heal(  # noqa: PLR0913 - what a test leaves out is as usual
@@ -391,12 +396,13 @@ def heal(  # noqa: PLR0913 - what a test leaves out is as usual
     *,
     now: datetime = NOW,
     seconds_a_tick: float = 3.0,
+    is_kept: Callable[[int], bool] = lambda _: True,
 ) -> Filled | None:
     source, ticks = block_source(node.url), iter(range(10_000))
     history = DatabasePriceHistory(database, lambda: None)
     backfill = Backfill(one_by_one(estimates), None, history, LIMITS, lambda: now)
     healing = Healing(source, DatabaseKnownRows(database), backfill, mark, 2)
-    return healing.run(now, lambda _: True, lambda: seconds_a_tick * next(ticks))
+    return healing.run(now, lambda: is_kept, lambda: seconds_a_tick * next(ticks))
 
 
 @pytest.fixture
@@ -436,6 +442,52 @@ def test_what_there_was_no_time_to_look_through_is_not_marked_as_healed(node: Fa
     newest = DatabasePriceHistory(database, lambda: None).newest()
     assert newest is not None
     assert mark.until == newest.timestamp + timedelta(minutes=10)
+
+
+@pytest.mark.usefixtures("first_live")
+def test_however_slowly_headers_come_what_waits_holds_up_nothing(
+    node: FakeNode, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A look has time for three, and the first five have to wait.
+    monkeypatch.setattr(gaps, "_CHUNK", 3)
+    every = find_gaps(block_source(node.url), DatabaseKnownRows(database), Span(START, NOW), min_confirmations=2)
+    waits_below, waiting = every[5].height, {gap.slot for gap in every[:5]}
+    history = DatabasePriceHistory(database, lambda: None)
+
+    def is_kept(height: int) -> bool:
+        if height < waits_below:
+            raise BlockAwayError("electrs is away")
+        return True
+
+    def estimate(height: int) -> OnchainPrice:
+        is_kept(height)
+        return PRICE
+
+    def filled_slots() -> set[datetime]:
+        return {row.timestamp for row in rows(history) if row.is_valid}
+
+    mark = Mark()
+    for _ in range(3 * len(every)):
+        filled = heal(node, database, mark, estimate, seconds_a_tick=MOST_SECONDS, is_kept=is_kept)
+        assert filled is None or filled.lost == 0
+        assert mark.until == every[0].slot
+    assert filled_slots() == {gap.slot for gap in every} - waiting
+    waits_below = 0
+    for _ in range(3 * len(every)):
+        heal(node, database, mark, estimate, seconds_a_tick=MOST_SECONDS)
+    assert filled_slots() == {gap.slot for gap in every}
+    assert mark.healed == Healed(datetime(2026, 11, 24, 12, 30, tzinfo=UTC))
+
+
+@pytest.mark.usefixtures("first_live")
+def test_a_gap_found_late_does_not_take_the_mark_back(node: FakeNode, database: Database) -> None:
+    mark = Mark(datetime(2024, 6, 16, 20, tzinfo=UTC))
+    filled = heal(node, database, mark, Estimates(), seconds_a_tick=MOST_SECONDS / 2)
+    assert filled is not None
+    # Only some of the day before the mark was come to.
+    assert 0 < filled.rows < 5
+    assert filled.left
+    assert mark.healed == Healed(datetime(2024, 6, 16, 20, tzinfo=UTC))
 
 
 def test_before_the_first_live_row_nothing_is_filled_by_itself(node: FakeNode, database: Database) -> None:
@@ -499,7 +551,7 @@ class Appliance:
         history = DatabasePriceHistory(self.database, lambda: None)
         backfill = Backfill(one_by_one(estimate), None, history, LIMITS, lambda: now)
         healing = Healing(source, DatabaseKnownRows(self.database), backfill, self.mark, 2)
-        filled = healing.run(now, partial(window_is_kept, source, window_blocks=WINDOW_BLOCKS), lambda: 0.0)
+        filled = healing.run(now, kept_windows(source, WINDOW_BLOCKS), lambda: 0.0)
         return filled or Filled()
 
 
@@ -546,6 +598,22 @@ def test_what_electrs_has_not_either_is_lost_and_the_mark_moves_on(appliance: Ap
     assert filled.lost > 5
     assert (filled.passed_over, filled.left) == (0, 0)
     assert appliance.mark.until == appliance.clock.now
+
+
+def test_a_source_that_failed_in_one_search_is_asked_again_in_the_next(appliance: Appliance) -> None:
+    electrs = EsploraBlocks(EsploraHttp(Service("electrs", appliance.electrs.url)), "main", lambda: appliance.clock.now)
+    node = RestBlockSource(BitcoindHttp(appliance.node.url))
+    search = kept_windows(FallbackBlockSource(node, electrs, breaker=appliance.breaker), WINDOW_BLOCKS)
+    appliance.electrs.status = 503
+    is_kept = search()
+    with pytest.raises(BlockAwayError):
+        is_kept(FIRST_KEPT)
+    appliance.electrs.status = None
+    asked = len(appliance.electrs.paths)
+    with pytest.raises(BlockAwayError):
+        is_kept(FIRST_KEPT)
+    assert len(appliance.electrs.paths) == asked
+    assert search()(FIRST_KEPT)
 
 
 def test_while_electrs_stays_away_each_run_costs_little_and_few_ask_it(appliance: Appliance) -> None:

@@ -29,7 +29,7 @@ class Outline(NamedTuple):
     places: bytes
 
 
-def outline(block: Block) -> Outline:
+def outline_of(block: Block) -> Outline:
     """Return the outline of a block that was read."""
     txids_le, _, *places = zip(*block.transactions, strict=True)
     return Outline(b"".join(txids_le), b"".join([array(PLACE_FORMAT, each) for each in places]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.domain.blocks.header import read_header
-from app.domain.blocks.outline import outline
+from app.domain.blocks.outline import outline_of
 from app.domain.price.outputs import read_payments
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class BlockExtract:
 
 def extract_block(block: Block, height: int) -> BlockExtract:
     """Return the extract of the block at `height`; no other block has been searched for parents yet."""
-    return extract_outlined(block.raw, outline(block), height)
+    return extract_outlined(block.raw, outline_of(block), height)
 
 
 def extract_outlined(raw: bytes, outline: Outline, height: int) -> BlockExtract:

@@ -53,7 +53,7 @@ class TrustedPrice:
         confidence: How likely `price` is no more than 1 % off; 0 if there is an objection.
         window_price: Geometric mean of the price over the blocks of the window.
         lock_margin: By how many nats the payments are likelier at this level than at the best other; 0 if their two
-            halves find different levels.
+            halves find different levels, or it leaps.
         rival_factor: From this level to that other one.
         signal: By how many standard deviations round dollar amounts stand out, along a course that was found without
             them.
@@ -137,7 +137,7 @@ class _Found:
     @property
     def lock_margin(self) -> float:
         agree = abs(self.tested.log_factor) < _SAME_LEVEL
-        return (self.level.margin + self.tested.margin) / 2 if agree else 0.0
+        return (self.level.margin + self.tested.margin) / 2 if agree and not self.jumps else 0.0
 
     @property
     def jumps(self) -> bool:
@@ -151,8 +151,6 @@ class _Found:
             return "too_few_points"
         if self.points.signal < MIN_SIGNAL or self.tested.roundness < MIN_ROUNDNESS:
             return "weak_signal"
-        if self.jumps:
-            return "level_uncertain"
         # Beyond the range hardly a round amount is seen: whatever is found there has rather been taken for it.
         if self.lock_margin < MIN_LOCK_MARGIN or not LOWEST_LOG_USD < self.fine.log_usd[-1] < HIGHEST_LOG_USD:
             return "level_uncertain"

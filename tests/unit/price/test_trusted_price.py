@@ -6,11 +6,14 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from app.domain.price.amounts import WindowAmounts
-from app.domain.price.log_payments import log_payments
+from app.domain.price.log_payments import LogPayments, log_payments
+from app.domain.price.round_points import round_points
 from app.domain.price.round_usd import USD, WEIGHTS, payment_density
 from app.domain.price.trusted_price import trusted_price
+from app.domain.price.walk import steps, walk_back, walk_forward
 
 BLOCKS = 144
 PROGRAM_BTC = 0.00123457
@@ -55,6 +58,47 @@ def test_the_price_is_that_of_the_end_and_not_that_of_the_day() -> None:
     assert found.price == pytest.approx(path[-1], rel=0.006)
     assert found.window_price == pytest.approx(math.exp(np.log(path).mean()), rel=0.003)
     assert np.abs(np.log(found.path_usd / path)).max() < 0.02
+
+
+def test_a_course_that_explains_less_is_not_believed_in_place_of_one_that_was_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Too few payments for any price, so that each course is refused; and the last is none.
+    steady = np.full(BLOCKS, math.log(60_000))
+    courses = [steady, steady + np.random.default_rng(1).normal(0, 0.3, BLOCKS)]
+    monkeypatch.setattr("app.domain.price.trusted_price.coarse_prices", lambda _: iter(courses))
+    found = trusted_price(payments(60_000, per_block=6, share=0.3))
+    assert found.objection == "too_few_points"
+    assert found.price == pytest.approx(60_000, rel=0.01)
+
+
+def test_one_stretch_however_loud_does_not_move_a_price_that_all_others_agree_on() -> None:
+    says = np.zeros((1, 20, 100))
+    says[0, :, 10] = 20.0
+    # Louder than the others by what a block of the largest size says at most: a hundred nats.
+    says[0, 7, 80] = 120.0
+    moves = steps(0.002, 0.001)
+
+    def moved(likely: NDArray[np.float64], _stretch: int) -> NDArray[np.float64]:
+        return np.array([np.convolve(each, moves, "same") for each in likely])
+
+    path = walk_back(says, moved, walk_forward(says, moved).places)
+    assert np.abs(path - 10).max() < 1
+
+
+def test_the_spread_of_two_points_is_the_mean_of_both() -> None:
+    log_btc = np.log(np.array([99.0, 103.0]) / 60_000)
+    two = LogPayments(log_btc, np.array([0, 1]), 2, np.array([False, True]))
+    found = round_points(two, np.full(2, math.log(60_000)))
+    assert found.spread_percent == pytest.approx(100 * (1 / 99 + 3 / 103) / 2, rel=1e-9)
+
+
+def test_a_price_that_leaps_within_an_hour_is_not_believed_however_clear_it_is() -> None:
+    # Of a day of full blocks one half at a price, the other at five times that: misread, or no market.
+    path = np.where(np.arange(BLOCKS) < BLOCKS // 2, 30_000.0, 150_000.0)
+    found = trusted_price(payments(path, per_block=1_500, share=0.3))
+    assert (found.objection, found.lock_margin, found.confidence) == ("level_uncertain", 0, 0)
+    assert found.roundness > 1_000
 
 
 @pytest.mark.parametrize("seed", range(3))
