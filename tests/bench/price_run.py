@@ -1,6 +1,7 @@
 """One price in a fresh process: `python -m tests.bench.price_run ours <node> <cache directory>` or `peer <node>`.
 
-Prints as JSON the price, the seconds that it took after the imports, and the peak memory of the process.
+Prints as JSON the price, the seconds that it took after the imports, and the peak memory of the process and of those
+that help it.
 """
 
 from __future__ import annotations
@@ -9,9 +10,16 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.services.block_proof import BlockProver
+
+# Of the processes that have ended.
+_helpers_peak_mb = 0.0
 
 
 def ours(url: str, cache: str) -> Callable[[], float]:
@@ -20,7 +28,14 @@ def ours(url: str, cache: str) -> Callable[[], float]:
     from app.adapters.proving_processes import proving_processes  # noqa: PLC0415
     from app.services.onchain_price import estimate_recent  # noqa: PLC0415
 
-    kept, provers = ExtractFiles(Path(cache)), partial(proving_processes, len(os.sched_getaffinity(0)))
+    kept = ExtractFiles(Path(cache))
+
+    @contextmanager
+    def provers() -> Iterator[BlockProver]:
+        global _helpers_peak_mb  # noqa: PLW0603 - of one process that makes one price
+        with proving_processes(len(os.sched_getaffinity(0))) as prover:
+            yield prover
+            _helpers_peak_mb += sum(peak_mb(child) for child in _children())
 
     def price() -> float:
         published = estimate_recent(block_source(url), "main", kept=kept, provers=provers).published
@@ -40,12 +55,16 @@ def main(whose: str, *arguments: str) -> None:
     started = time.perf_counter()
     price = run()
     seconds = time.perf_counter() - started
-    sys.stdout.write(json.dumps({"price": price, "seconds": seconds, "peak_mb": peak_mb()}))
+    sys.stdout.write(json.dumps({"price": price, "seconds": seconds, "peak_mb": peak_mb() + _helpers_peak_mb}))
 
 
-def peak_mb() -> float:
-    """Return the peak memory of this process: that of getrusage can be what its parent had."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+def _children() -> list[str]:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+
+def peak_mb(process: str = "self") -> float:
+    """Return the peak memory of a process: that of getrusage can be what its parent had."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) / 1024
 
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from app.domain.price.amounts import WindowAmounts
 from app.domain.price.estimate import NotEnoughDataError, estimate_price
+from app.domain.price.log_payments import log_payments
+from app.domain.price.round_points import round_points
 from app.domain.price.trusted_price import MIN_POINTS, trusted_price
 from tests.calibration.chains import possible_chain
 from tests.chains import Config
@@ -24,8 +26,9 @@ class Outcome:
 
     Attributes:
         config: What the chain was made from.
-        points: Amounts within 5 % of a round one, as the appliance counts them.
-        valid: Whether it would show the price.
+        points: Amounts within 5 % of a round one at the true price. The appliance counts them at the price that it
+            found, where there are few if that is wrong: those chains must not drop out.
+        valid: Whether it would show the price, were it not for the limits in the settings.
         confidence: What it says.
         error: Of the price at the end of the window.
         window_error: Of the mean over the window.
@@ -68,10 +71,11 @@ def outcome_of(config: Config) -> Outcome:
 def judge(config: Config, amounts: WindowAmounts, true_log_usd: np.ndarray) -> Outcome:
     """Compare what the amounts say with the true price at each block (logarithm)."""
     found = trusted_price(amounts)
+    points = round_points(log_payments(amounts), true_log_usd).offsets
     end, mean = float(true_log_usd[-1]), float(true_log_usd.mean())
     return Outcome(
         config=config,
-        points=found.point_count,
+        points=len(points),
         valid=found.objection is None,
         confidence=found.confidence,
         error=math.log(found.price) - end,

@@ -63,9 +63,9 @@ def test_the_price_is_that_of_the_end_and_not_that_of_the_day() -> None:
 def test_a_course_that_explains_less_is_not_believed_in_place_of_one_that_was_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Too few payments for any price, so that each course is refused; and the last is none.
+    # Too few payments for any price, so that each course is refused; and the last leads nowhere.
     steady = np.full(BLOCKS, math.log(60_000))
-    courses = [steady, steady + np.random.default_rng(1).normal(0, 0.3, BLOCKS)]
+    courses = [steady, steady + np.random.default_rng(1).uniform(-3, 3, BLOCKS)]
     monkeypatch.setattr("app.domain.price.trusted_price.coarse_prices", lambda _: iter(courses))
     found = trusted_price(payments(60_000, per_block=6, share=0.3))
     assert found.objection == "too_few_points"
@@ -75,9 +75,9 @@ def test_a_course_that_explains_less_is_not_believed_in_place_of_one_that_was_re
 def test_one_stretch_however_loud_does_not_move_a_price_that_all_others_agree_on() -> None:
     says = np.zeros((1, 20, 100))
     says[0, :, 10] = 20.0
-    # Louder than the others by what a block of the largest size says at most: a hundred nats.
-    says[0, 7, 80] = 120.0
-    moves = steps(0.002, 0.001)
+    # Where no usual move leads to, and louder than all that is said against it on the way there and back.
+    says[0, 7, 80] = 250.0
+    moves = steps(0.0005, 0.001)
 
     def moved(likely: NDArray[np.float64], _stretch: int) -> NDArray[np.float64]:
         return np.array([np.convolve(each, moves, "same") for each in likely])
