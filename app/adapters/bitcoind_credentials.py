@@ -43,7 +43,8 @@ class UserPassword:
 
     def authorization(self) -> str:
         """Return user and password as HTTP wants them."""
-        return _basic(f"{self.user}:{self.password}".encode())
+        # As the bytes that they are in the environment, be they UTF-8 or not.
+        return _basic(f"{self.user}:{self.password}".encode(errors="surrogateescape"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import msgspec
 import requests
 
 from app.adapters.bitcoind_rpc_blocks import status_of
-from app.domain.blocks.header import HEADER_BYTES
-from app.services.block_source import BlockPrunedError, BlockUnknownError, NodeError, NodeStatus, RestDisabledError
+from app.adapters.strange_json import NoJsonError, json_of
+from app.domain.blocks.header import HEADER_BYTES, read_header
+from app.services.block_source import (
+    BadBlockError,
+    BlockPrunedError,
+    BlockUnknownError,
+    NodeError,
+    NodeStatus,
+    RestDisabledError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +26,8 @@ if TYPE_CHECKING:
     from app.adapters.bounded_http import Answer
 
 _HASH_BYTES = 32
+# What bitcoind says to a height that its chain does not reach (rest.cpp).
+_ABOVE_TIP = "Block height out of range"
 
 
 class RestBlockSource:
@@ -31,8 +41,8 @@ class RestBlockSource:
     def status(self) -> NodeStatus:
         """Return what the node says about itself now."""
         try:
-            return status_of(msgspec.json.decode(self._get("chaininfo.json")))
-        except msgspec.DecodeError:
+            return status_of(json_of(self._get("chaininfo.json"), object))
+        except NoJsonError:
             raise self._nonsense("chaininfo.json") from None
 
     def block_hash(self, height: int) -> str:
@@ -46,11 +56,17 @@ class RestBlockSource:
     def headers(self, first_height: int, count: int) -> Sequence[bytes]:
         """Return `count` headers from `first_height` on; fewer at the tip."""
         # The older form of the path: every version of bitcoind understands it.
-        path = f"headers/{count}/{self.block_hash(first_height)}.bin"
+        expected = self.block_hash(first_height)
+        path = f"headers/{count}/{expected}.bin"
         raw = self._get(path)
-        if not raw or len(raw) % HEADER_BYTES:
+        if not 0 < len(raw) <= count * HEADER_BYTES or len(raw) % HEADER_BYTES:
             raise self._nonsense(path)
-        return [raw[at : at + HEADER_BYTES] for at in range(0, len(raw), HEADER_BYTES)]
+        headers = [raw[at : at + HEADER_BYTES] for at in range(0, len(raw), HEADER_BYTES)]
+        read = [read_header(each) for each in headers]
+        # Even in a reorganisation: bitcoind lets nobody change its chain while it gives them.
+        if read[0].hash != expected or any(each.previous_hash != below.hash for below, each in pairwise(read)):
+            raise BadBlockError(f"{self.name} was asked for the headers from {expected} on and gave others")
+        return headers
 
     def raw_block(self, block_hash: str) -> bytes:
         """Return the serialised block."""
@@ -68,9 +84,11 @@ class RestBlockSource:
         # A path that nobody serves is answered without a word.
         if answer.status == requests.codes.not_found and not said:
             return RestDisabledError(f"{where} does not serve REST (rest=1 in its bitcoin.conf turns it on)")
-        if answer.status == requests.codes.not_found and "pruned" in said:
+        kind = path.partition("/")[0] if answer.status == requests.codes.not_found else None
+        if kind == "block" and "pruned" in said:
             return BlockPrunedError(f"{where} has deleted a block of the window: it is pruned, raise prune= there")
-        if answer.status == requests.codes.not_found:
+        # Where a chain ends is an answer, after which nobody else is asked; and any web server says 404 to all paths.
+        if kind == "block" or (kind == "blockhashbyheight" and said == _ABOVE_TIP):
             return BlockUnknownError(f"{where} does not know the block: {said}")
         return NodeError(f"{where} answered {answer.status} to /rest/{path}: {said}")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 import requests
 
+from app.adapters.strange_json import NoJsonError, json_of
 from app.services.block_source import (
     BlockPrunedError,
     BlockUnknownError,
@@ -25,6 +26,15 @@ if TYPE_CHECKING:
 
 # Numbers of bitcoind (rpc/protocol.h).
 RPC_MISC_ERROR, RPC_INVALID_ADDRESS_OR_KEY, RPC_INVALID_PARAMETER, RPC_IN_WARMUP = -1, -5, -8, -28
+
+_ABOUT_A_BLOCK = {"getblockhash", "getblockheader", "getblock"}
+# Of what a node says, in a sentence of ours.
+_SHOWN_CHARACTERS = 200
+
+
+class _Refused(msgspec.Struct):
+    code: Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
+    message: str
 
 
 class RpcMethodError(NodeError):
@@ -65,7 +75,8 @@ class RpcClient:
         calls = [{"method": method, "params": params, "id": number} for number, params in enumerate(many)]
         answers = self._decoded(calls, method)
         if isinstance(answers, dict):
-            return [self._result(method, answers)]
+            # One answer to all of them is a refusal, or none.
+            self._result(method, answers)
         try:
             by_id = {answer["id"]: answer for answer in answers}
             in_order = [by_id[number] for number in range(len(calls))]
@@ -90,8 +101,8 @@ class RpcClient:
                 "or this host to rpcallowip, in its bitcoin.conf"
             )
         try:
-            return msgspec.json.decode(answer.body)
-        except msgspec.DecodeError:
+            return json_of(answer.body, object)
+        except NoJsonError:
             raise self._nonsense() from None
 
     def _has_new_credentials(self) -> bool:
@@ -108,16 +119,16 @@ class RpcClient:
             error = answer["error"]
             if error is None:
                 return answer["result"]
-            number, said = int(error["code"]), str(error["message"])
-        except (KeyError, TypeError, ValueError):
+            refused = msgspec.convert(error, _Refused)
+        except (KeyError, TypeError, msgspec.ValidationError):
             raise self._nonsense() from None
-        raise self._refusal(method, number, said)
+        raise self._refusal(method, refused.code, refused.message[:_SHOWN_CHARACTERS])
 
     def _refusal(self, method: str, number: int, said: str) -> OnchainPriceError:
         where = f"bitcoind at {self._http.shown_url}"
         if number == RPC_IN_WARMUP:
             return NodeNotReadyError(f"{where} is not ready: {said}")
-        if method.startswith("getblock") and number in {RPC_INVALID_ADDRESS_OR_KEY, RPC_INVALID_PARAMETER}:
+        if method in _ABOUT_A_BLOCK and number in {RPC_INVALID_ADDRESS_OR_KEY, RPC_INVALID_PARAMETER}:
             return BlockUnknownError(f"{where} does not know the block: {said}")
         if method == "getblock" and number == RPC_MISC_ERROR and "pruned" in said:
             return BlockPrunedError(f"{where} has deleted a block of the window: it is pruned, raise prune= there")

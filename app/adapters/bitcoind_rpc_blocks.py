@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Annotated
 
-from app.services.block_source import NodeError, NodeStatus
+import msgspec
+
+from app.domain.blocks.header import HEADER_BYTES, read_header
+from app.services.block_source import BadBlockError, NodeError, NodeStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from app.adapters.bitcoind_rpc import RpcClient
 
 # All that is ever called; the whitelist of our user holds these.
 CALLS = ("getblockchaininfo", "getblockhash", "getblockheader", "getblock")
+
+_HASH = re.compile("[0-9a-f]{64}")
+
+
+class _ChainInfo(msgspec.Struct):
+    """The part of `getblockchaininfo` that we use, as narrow as it is for every chain of millennia."""
+
+    chain: Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9]{1,16}\Z")]
+    blocks: Annotated[int, msgspec.Meta(ge=0, lt=10**9)]
+    initialblockdownload: bool
 
 
 class RpcBlockSource:
@@ -29,33 +43,42 @@ class RpcBlockSource:
 
     def block_hash(self, height: int) -> str:
         """Return the hash of the block at `height`."""
-        return str(self._rpc.call("getblockhash", height))
+        return _hash_of(self._rpc.call("getblockhash", height))
 
     def headers(self, first_height: int, count: int) -> Sequence[bytes]:
         """Return `count` headers from `first_height` on."""
-        hashes = self._rpc.batch("getblockhash", [[first_height + each] for each in range(count)])
-        headers = self._rpc.batch("getblockheader", [[each, False] for each in hashes])
-        return [_bytes_of(each) for each in headers]
+        told = self._rpc.batch("getblockhash", [[first_height + each] for each in range(count)])
+        hashes = [_hash_of(each) for each in told]
+        headers = [_bytes_of(each) for each in self._rpc.batch("getblockheader", [[each, False] for each in hashes])]
+        for expected, header in zip(hashes, headers, strict=True):
+            if len(header) != HEADER_BYTES or read_header(header).hash != expected:
+                raise BadBlockError(f"{self.name} was asked for the header of {expected} and gave another")
+        return headers
 
     def raw_block(self, block_hash: str) -> bytes:
         """Return the serialised block."""
         return _bytes_of(self._rpc.call("getblock", block_hash, 0))
 
 
-def status_of(chain_info: Mapping[str, Any]) -> NodeStatus:
+def status_of(chain_info: object) -> NodeStatus:
     """Return the status that `getblockchaininfo`, or REST's chaininfo, tells; raise NodeError when it is neither."""
     try:
-        return NodeStatus(
-            network=str(chain_info["chain"]),
-            tip_height=int(chain_info["blocks"]),
-            initial_block_download=bool(chain_info["initialblockdownload"]),
-        )
-    except (KeyError, TypeError, ValueError):
-        raise NodeError("the node does not say its chain as bitcoind does; is BITCOIN_RPC_URL right?") from None
+        told = msgspec.convert(chain_info, _ChainInfo)
+    except msgspec.ValidationError:
+        raise NodeError(
+            "what does not say its chain as bitcoind does is not bitcoind; is BITCOIN_RPC_URL right?"
+        ) from None
+    return NodeStatus(told.chain, told.blocks, told.initialblockdownload)
+
+
+def _hash_of(text: object) -> str:
+    if not isinstance(text, str) or _HASH.fullmatch(text) is None:
+        raise NodeError("the node gave something else than the hash of a block")
+    return text
 
 
 def _bytes_of(text: object) -> bytes:
     try:
-        return bytes.fromhex(str(text))
+        return bytes.fromhex(msgspec.convert(text, str))
     except ValueError:
         raise NodeError("the node gave something else than a block in hexadecimal") from None

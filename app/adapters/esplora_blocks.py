@@ -84,7 +84,10 @@ class EsploraBlocks:
         return self._http.body(f"{self._prefix()}/block/{block_hash}/raw")
 
     def _tip_height(self) -> int:
-        return int(self._word("/blocks/tip/height", _HEIGHT))
+        try:
+            return int(self._word("/blocks/tip/height", _HEIGHT))
+        except BlockUnknownError as error:
+            raise NodeError(f"{self._http.service} does not tell its height") from error
 
     def _at(self, height: int) -> tuple[str, bytes]:
         """Return hash and header of the block at `height`, proven."""
@@ -103,7 +106,11 @@ class EsploraBlocks:
         return proven or [self._proven_header(read_header(header).previous_hash, height)]
 
     def _proven_header(self, block_hash: str, height: int) -> bytes:
-        header = self._header(block_hash)
+        try:
+            header = self._header(block_hash)
+        except BlockUnknownError as error:
+            # It was named by the service itself: that is no answer, after which nobody else would be asked.
+            raise NodeError(f"{self._http.service} does not know its own block {height}") from error
         self._check_work(header, height)
         return header
 

@@ -6,6 +6,8 @@ import struct
 
 import msgspec
 
+from app.adapters.strange_json import json_of
+
 _HASH_BYTES = 32
 _VERSION = 0xFFFFFFFF
 
@@ -33,6 +35,6 @@ class _Described(msgspec.Struct):
 def headers_of(page: bytes) -> list[bytes]:
     """Return the headers that the JSON of `/blocks/:height` describes, in its order; none when it is anything else."""
     try:
-        return [each.header() for each in msgspec.json.decode(page, type=list[_Described])]
-    except (msgspec.MsgspecError, ValueError, RecursionError, struct.error):
+        return [each.header() for each in json_of(page, list[_Described])]
+    except (ValueError, struct.error):
         return []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import msgspec
 
+from app.adapters.strange_json import NoJsonError, json_of
 from app.services.healing import Healed
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class FileHealedMark:
     def load(self) -> Healed | None:
         """Return the mark; None when there is none that can be read, or it is of another log."""
         try:
-            mark = msgspec.json.decode(self._file.read_bytes(), type=_Mark)
-        except (OSError, msgspec.MsgspecError):
+            mark = json_of(self._file.read_bytes(), _Mark)
+        except (OSError, NoJsonError):
             return None
         return Healed(mark.until, mark.looked_until) if mark.log_identity == self._log_identity() else None
 

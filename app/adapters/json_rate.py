@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import urlsplit
 
-import msgspec
 import requests
 
 from app.adapters.bounded_http import Answer, BoundedHttp, Bounds, NoAnswerError
+from app.adapters.strange_json import NoJsonError, json_of
 from app.adapters.time_limit import TimeLimitError, within
 from app.services.exchange_rate import Quote, RateUnavailableError
 from app.services.rate_survey import Source
@@ -50,8 +50,8 @@ class JsonExchangeRate:
         if answer.status != requests.codes.ok:
             raise RateUnavailableError(f"{self._shown} answered {answer.status}")
         try:
-            document = msgspec.json.decode(answer.body)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            document = json_of(answer.body, object)
+        except NoJsonError as error:
             raise RateUnavailableError(f"{self._shown} did not answer with JSON: {error}") from error
         return Quote(self._figure(document), datetime.now(UTC))
 

@@ -11,6 +11,7 @@ import msgspec
 import requests
 
 from app.adapters.bounded_http import Answer, BoundedHttp, Bounds, NoAnswerError
+from app.adapters.strange_json import NoJsonError, json_of
 from app.adapters.time_limit import TimeLimitError, within
 from app.services.exchange_rate import Quote, RateUnavailableError
 
@@ -59,8 +60,8 @@ class MempoolExchangeRate:
         if answer.status != requests.codes.ok:
             raise RateUnavailableError(f"{self._url} answered {answer.status}")
         try:
-            return msgspec.json.decode(answer.body, type=_Prices), msgspec.json.decode(answer.body, type=_ByCode)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            return json_of(answer.body, _Prices), json_of(answer.body, _ByCode)
+        except NoJsonError as error:
             raise RateUnavailableError(f"{self._url} did not answer with prices: {error}") from error
 
     def _answer(self) -> Answer:

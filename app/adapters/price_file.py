@@ -7,8 +7,7 @@ import io
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
-
+from app.adapters.strange_json import NoJsonError, json_of
 from app.services.price_import import Line
 from app.services.price_lines import READ, unknown_columns
 
@@ -94,8 +93,8 @@ def _json_lines(content: bytes) -> Iterator[Line]:
 
 def _json_fields(raw: bytes) -> dict[str, Any] | ValueError:
     try:
-        fields: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Any])
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+        fields = json_of(raw, dict[str, Any])
+    except NoJsonError:
         return ValueError("it is no JSON object")
     if unknown := unknown_columns(fields):
         return ValueError(f"unknown fields {', '.join(map(repr, unknown))}; those that are read are {', '.join(READ)}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from app.adapters.strange_json import NoJsonError, json_of
 from app.services.source_breaker import Trouble
 
 if TYPE_CHECKING:
@@ -29,12 +30,12 @@ class FileMemory:
     def load(self) -> dict[str, Trouble]:
         """Return what was saved last; nothing when there is no file, or none that can be read."""
         try:
-            return msgspec.json.decode(self._file.read_bytes(), type=dict[str, Trouble])
+            return json_of(self._file.read_bytes(), dict[str, Trouble])
         except FileNotFoundError:
             return {}
         except OSError as error:
             self._complain(f"{self._file} cannot be read ({error.strerror})")
-        except msgspec.MsgspecError as error:
+        except NoJsonError as error:
             self._complain(f"{self._file} is damaged ({error}), and will be replaced")
         return {}
 

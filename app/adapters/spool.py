@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from app.adapters.strange_json import json_of
 from app.domain.price.comparison import PriceComparison
 from app.services.spooled_history import SpoolError
 
@@ -43,6 +44,9 @@ class FileSpool:
         new = file.with_suffix(_NEW)
         try:
             self._directory.mkdir(mode=0o700, exist_ok=True)
+            # Of a run that was killed while it wrote one; there is one run at a time.
+            for left in self._directory.glob(f"*{_NEW}"):
+                left.unlink()
             self._make_room(file)
             _write_safely(new, msgspec.json.encode(comparison))
             new.replace(file)
@@ -96,8 +100,8 @@ class FileSpool:
 
 def _read(file: Path) -> PriceComparison | None:
     try:
-        return _comparison(msgspec.json.decode(file.read_bytes(), type=dict[str, Any]))
-    except (OSError, msgspec.MsgspecError, ValueError, TypeError, KeyError):
+        return _comparison(json_of(file.read_bytes(), dict[str, Any]))
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from app.adapters import block_sources
 from app.adapters.block_sources import Upstreams, tiered_blocks
@@ -16,17 +21,21 @@ from app.adapters.bounded_http import Answer
 from app.adapters.esplora_blocks import EsploraBlocks
 from app.adapters.esplora_http import EsploraHttp, Service
 from app.adapters.timed_blocks import TimedBlocks
+from app.domain.blocks.block import read_block
 from app.services.block_source import (
     BadBlockError,
     BlockAwayError,
     BlockPrunedError,
+    BlockUnknownError,
     FallbackBlockSource,
     NodeError,
+    NodeStatus,
     NodeUnauthorisedError,
     NodeUnreachableError,
 )
 from tests.fakes.bitcoin_node import FakeNode, running
-from tests.fakes.esplora_node import FakeEsplora, esplora
+from tests.fakes.blocks import double_sha256
+from tests.fakes.esplora_node import REGTEST_GENESIS, FakeEsplora, esplora
 from tests.fakes.published import CASES, COMMITTED, chain
 from tests.fakes.trickle import ENDLESS_HEAD, trickling
 from tests.node.bitcoind import free_port
@@ -309,3 +318,179 @@ def test_strangers_are_asked_last_and_only_when_they_are_allowed(
         tiered_blocks(upstreams, tmp_path, lambda: NOW).status()
     own = [("electrs", "http://127.0.0.1:3001"), ("mempool", "http://127.0.0.1:8999")]
     assert Asked.services == own + public
+
+
+# Of the height that the strangers below are asked about.
+ASKED, HASH = TIP - 9, double_sha256(BLOCKS[TIP - 9][:80])[::-1].hex()
+INFO = {"chain": "regtest", "blocks": TIP, "initialblockdownload": False}
+THREE_HEADERS = [BLOCKS[ASKED + each][:80] for each in range(3)]
+THREE_HASHES = [double_sha256(each)[::-1].hex() for each in THREE_HEADERS]
+
+
+def by_rpc(*results: object) -> bytes:
+    replies = [{"result": each, "error": None, "id": number} for number, each in enumerate(results)]
+    return json.dumps(replies[0] if len(replies) == 1 else replies).encode()
+
+
+# What a bitcoind with REST and JSON-RPC and an Esplora would say, by what `Stranger` is asked.
+RIGHT = {
+    "/rest/chaininfo.json": json.dumps(INFO).encode(),
+    "/rest/blockhashbyheight/*.bin": bytes.fromhex(HASH)[::-1],
+    "/rest/headers/*/*.bin": b"".join(THREE_HEADERS),
+    "/rest/block/*.bin": BLOCKS[ASKED],
+    "getblockchaininfo": by_rpc(INFO),
+    "getblockhash": by_rpc(HASH),
+    "getblock": by_rpc(BLOCKS[ASKED].hex()),
+    "3 getblockhash": by_rpc(*THREE_HASHES),
+    "3 getblockheader": by_rpc(*(each.hex() for each in THREE_HEADERS)),
+    "/block-height/0": REGTEST_GENESIS.encode(),
+    "/blocks/tip/height": str(TIP).encode(),
+    "/block-height/*": HASH.encode(),
+    "/block/*/header": THREE_HEADERS[0].hex().encode(),
+    "/block/*/raw": BLOCKS[ASKED],
+    "/blocks/*": b"[]",
+}
+# Of refusals that say that there is no such block.
+NUMBERS = (b"-5", b"-8")
+Said: TypeAlias = Mapping[str, tuple[int, bytes]]
+
+
+class Stranger(ThreadingHTTPServer):
+    """Says to each kind of question what a test puts there."""
+
+    daemon_threads = True
+    says: Said
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class StrangersHandler(BaseHTTPRequestHandler):
+    server: Stranger
+
+    def do_GET(self) -> None:
+        self._say(re.sub(r"[0-9a-f]{64}|[1-9][0-9]*", "*", self.path))
+
+    def do_POST(self) -> None:
+        calls = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self._say(f"{len(calls)} {calls[0]['method']}" if isinstance(calls, list) else calls["method"])
+
+    def _say(self, kind: str) -> None:
+        status, body = self.server.says[kind]
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name for it
+        pass
+
+
+@pytest.fixture(scope="module")
+def stranger() -> Iterator[Stranger]:
+    with Stranger(("127.0.0.1", 0), StrangersHandler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def good() -> Iterator[FakeEsplora]:
+    with esplora(BLOCKS, "/api/v1") as mempool:
+        yield mempool
+
+
+words = st.sampled_from([*INFO, "result", "error", "code", "message", "id", "version", "bits", HASH, "main", "pruned"])
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from([10**40, -5, 1e308]) | st.floats() | st.text() | words,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
+    max_leaves=12,
+)
+infos = st.fixed_dictionaries({name: st.just(right) | anything for name, right in INFO.items()})
+results = infos | anything
+refusals = st.fixed_dictionaries({"code": st.sampled_from([-1, -5, -8, -28]) | anything, "message": words | anything})
+replies = st.fixed_dictionaries(
+    {"result": results, "error": st.none() | refusals | anything, "id": st.integers(0, 3) | anything}
+)
+documents = (infos | replies | st.lists(replies, max_size=4) | anything).map(lambda each: json.dumps(each).encode())
+brackets = st.builds(
+    lambda opening, depth, closing: opening * depth + closing * depth,
+    st.sampled_from([b"[", b'{"result":', b'{"error":', b'{"chain":']),
+    st.sampled_from([90, 900, 100_000]),
+    st.sampled_from([b"", b"]", b"}"]),
+)
+statuses = st.sampled_from([200, 204, 302, 400, 401, 403, 404, 429, 500, 503]) | st.integers(200, 599)
+
+
+def damaged(right: bytes, at: int, instead: bytes) -> bytes:
+    place = at % (len(right) + 1)
+    return right[:place] + instead + right[place + len(instead) :]
+
+
+def said_to(right: bytes) -> st.SearchStrategy[tuple[int, bytes]]:
+    """Whatever may be said where `right` would be."""
+    cut = st.integers(0, len(right)).map(lambda end: right[:end])
+    damage = st.builds(damaged, st.just(right), st.integers(0, 1 << 20), st.binary(min_size=1, max_size=4))
+    bodies = st.just(right) | cut | damage | documents | brackets | st.binary(max_size=200) | st.just(right + right)
+    return st.just((200, right)) | st.tuples(st.just(200) | statuses, bodies)
+
+
+def outcome(question: Callable[[], object], said: Said) -> object:
+    """Return the answer, or the error that tells where the chain ends, if anybody can have said that."""
+    try:
+        return question()
+    except BlockUnknownError as error:
+        refusals = (said["getblockhash"], said["3 getblockhash"], said["3 getblockheader"])
+        assert said["/block-height/*"][0] == 404 or any(number in body for _, body in refusals for number in NUMBERS)
+        return error
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=st.fixed_dictionaries({kind: said_to(right) for kind, right in RIGHT.items()}))
+def test_whatever_strangers_say_a_run_ends_in_the_answer_of_the_good_source_behind_them(
+    tmp_path: Path, stranger: Stranger, good: FakeEsplora, said: Said
+) -> None:
+    stranger.says = said
+    bodies = [body for _, body in said.values()]
+
+    def fresh() -> FallbackBlockSource:
+        # There failures are not remembered.
+        return tiers(tmp_path / "not there", stranger.url, stranger.url, good.url)
+
+    assert fresh().proven_block(HASH, read_block).content.raw == BLOCKS[ASKED]
+
+    # An answer is what one of bitcoind's form says of another chain; what Esplora says of a height is proven.
+    status = fresh().status()
+    assert (type(status.tip_height), type(status.initial_block_download)) == (int, bool)
+    assert status == NodeStatus("regtest", TIP, initial_block_download=False) or any(
+        str(status.tip_height).encode() in body for body in bodies
+    )
+    assert re.fullmatch("[a-z0-9]{1,16}", status.network)
+    assert 0 <= status.tip_height < 10**9
+
+    # And so is where its chain ends, and which block stands at a height.
+    block_hash = outcome(lambda: fresh().block_hash(ASKED), said)
+    if isinstance(block_hash, str):
+        assert re.fullmatch("[0-9a-f]{64}", block_hash)
+        said_hashes = [bytes.fromhex(block_hash)[::-1], block_hash.encode()]
+        assert block_hash == HASH or any(each in body for each in said_hashes for body in bodies)
+    headers = outcome(lambda: fresh().headers(ASKED, 3), said)
+    if isinstance(headers, Sequence):
+        assert headers
+        assert headers == THREE_HEADERS[: len(headers)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"\xff\xfe", b'{"chain":"\xff"}', b"[" * 100_000, b'{"result":' * 100_000, by_rpc(INFO | {"blocks": 1e308})],
+    ids=["no text", "no text inside", "lists", "objects", "no height"],
+)
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_an_answer_that_is_no_json_crashes_no_run(
+    tmp_path: Path, stranger: Stranger, good: FakeEsplora, status: int, body: bytes
+) -> None:
+    stranger.says = dict.fromkeys(RIGHT, (status, body))
+    source = tiers(tmp_path, stranger.url, stranger.url, good.url)
+    assert source.status() == NodeStatus("regtest", TIP, initial_block_download=False)
+    assert source.name == "mempool"
+    assert served_by(source) == "mempool"

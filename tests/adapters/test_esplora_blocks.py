@@ -172,6 +172,18 @@ def test_a_tip_that_it_does_not_have_itself_is_no_answer(node: FakeEsplora) -> N
         blocks_of(node.url).status()
 
 
+@pytest.mark.parametrize("ending", ["/tip/height", "/header"])
+def test_where_its_chain_ends_is_told_by_height_and_by_nothing_else(node: FakeEsplora, ending: str) -> None:
+    otherwise = node.answer
+    node.answer = (  # type: ignore[method-assign] # a fault of this one
+        lambda path: (404, b"Not Found") if path.endswith(ending) else otherwise(path)
+    )
+    source = blocks_of(node.url)
+    for question in (source.status, lambda: source.headers(TIP - 1, 2)):
+        with pytest.raises(NodeError, match=r"does not tell its height|does not know its own block"):
+            question()
+
+
 def test_a_header_of_another_block_is_refused(node: FakeEsplora) -> None:
     node.instead[f"/block/{node.hash_at(TIP)}/header"] = BLOCKS[TIP - 1][:80].hex().encode()
     with pytest.raises(BadBlockError, match=f"was asked for the header of {node.hash_at(TIP)} and gave"):

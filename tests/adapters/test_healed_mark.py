@@ -23,11 +23,12 @@ def test_what_was_saved_is_loaded_for_the_same_log_only(tmp_path: Path, healed: 
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"log_identity": "a log"}', '{"log_identity": "a log", "until": 7}']
+    "content",
+    ["", "{", "[]", '{"log_identity": "\udcff"}', '{"log_identity": "a log"}', '{"log_identity": "a log", "until": 7}'],
 )
 def test_what_is_no_mark_counts_for_none(tmp_path: Path, content: str) -> None:
     file = tmp_path / "healed.json"
-    file.write_text(content)
+    file.write_bytes(content.encode(errors="surrogateescape"))
     assert FileHealedMark(file, lambda: "a log").load() is None
 
 

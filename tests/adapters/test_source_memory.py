@@ -31,7 +31,18 @@ def test_before_the_first_failure_there_is_nothing_to_say(file: Path, caplog: py
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"7", b"\xff", b'{"electrs": 3}', b'{"electrs": {"failures": 1}}', b'{"electrs": null}'],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b"\xff",
+        b'{"\xff": 3}',
+        b"[" * 100_000,
+        b'{"electrs": 3}',
+        b'{"electrs": {"failures": 1}}',
+        b'{"electrs": null}',
+    ],
 )
 def test_a_damaged_file_is_as_none_and_is_replaced(
     file: Path, content: bytes, caplog: pytest.LogCaptureFixture

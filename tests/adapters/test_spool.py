@@ -180,8 +180,18 @@ def test_a_row_that_the_database_refuses_is_set_aside_and_blocks_nobody(
     assert json.loads(aside.read_bytes())["confidence"] == 7.0
 
 
+def test_what_a_killed_run_left_half_written_goes_with_the_next_row(
+    history: SpooledPriceHistory, away: Away, tmp_path: Path
+) -> None:
+    spooled(history, away, ROW)
+    next(tmp_path.glob("spool/*.json")).with_suffix(".new").write_bytes(b'{"timestamp"')
+    spooled(history, away, later(1))
+    assert {each.suffix for each in (tmp_path / "spool").iterdir()} == {".json"}
+
+
 @pytest.mark.parametrize(
-    "content", [b"", b'{"timestamp"', b"[]", b"{}", b'{"timestamp": 7}', b'{"timestamp": "2020-01-01T00:00:00Z"}']
+    "content",
+    [b"", b'{"timestamp"', b'{"\xff": 7}', b"[]", b"{}", b'{"timestamp": 7}', b'{"timestamp": "2020-01-01T00:00:00Z"}'],
 )
 def test_a_file_that_holds_no_row_is_set_aside(
     history: SpooledPriceHistory, away: Away, tmp_path: Path, content: bytes
