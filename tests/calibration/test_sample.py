@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from statistics import median
+
 import numpy as np
 import pytest
 
 from app.domain.price.amounts import WindowAmounts
 from app.domain.price.not_enough_data import NotEnoughDataError
-from app.domain.price.trusted_price import trusted_price
-from tests.calibration import report
+from app.domain.price.trusted_price import MIN_POINTS, TrustedPrice, trusted_price
+from tests.calibration import movement, report
 from tests.calibration.chains import sample
 from tests.calibration.outcome import Outcome
 from tests.calibration.run import outcomes
@@ -26,6 +29,16 @@ def found() -> list[Outcome]:
 @pytest.fixture(scope="module")
 def amounts() -> WindowAmounts:
     return window_amounts(build(Config(seed=3, txs=150, mode="recent")))
+
+
+@pytest.fixture(scope="module")
+def many_amounts() -> WindowAmounts:
+    return window_amounts(build(Config(seed=3, txs=1_000, mode="recent")))
+
+
+@pytest.fixture(scope="module")
+def many_without_dollars() -> WindowAmounts:
+    return window_amounts(build(Config(seed=1, usd_share=0, txs=1_000, mode="recent", price=30_000)))
 
 
 @pytest.mark.timeout(900)
@@ -71,14 +84,52 @@ def test_a_chain_without_round_dollars_has_no_confidence(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_shuffled_amounts_have_no_confidence(amounts: WindowAmounts, seed: int) -> None:
     # As much is paid in all, and as often; but to nobody is anything round.
-    chance = np.random.default_rng(seed)
-    noise = np.exp(chance.uniform(-0.5, 0.5, len(amounts.amounts_btc)))
-    shuffled = trusted_price(WindowAmounts(amounts.amounts_btc * noise, amounts.per_block))
+    shuffled = trusted_price(shuffled_amounts(amounts, seed))
     assert (shuffled.confidence, shuffled.objection is None) == (0.0, False)
 
 
-def test_the_same_amounts_unshuffled_have_one(amounts: WindowAmounts) -> None:
+def shuffled_amounts(amounts: WindowAmounts, seed: int) -> WindowAmounts:
+    noise = np.exp(np.random.default_rng(seed).uniform(-0.5, 0.5, len(amounts.amounts_btc)))
+    return WindowAmounts(amounts.amounts_btc * noise, amounts.per_block)
+
+
+def test_the_same_amounts_unshuffled_have_one(amounts: WindowAmounts, many_amounts: WindowAmounts) -> None:
     assert trusted_price(amounts).confidence > 0.9
+    assert trusted_price(many_amounts).confidence > 0.9
+
+
+def test_many_shuffled_amounts_have_too_weak_a_signal(many_amounts: WindowAmounts) -> None:
+    assert_the_signal_is_missed([trusted_price(shuffled_amounts(many_amounts, seed)) for seed in range(12)])
+
+
+def test_many_payments_without_round_dollars_have_too_weak_a_signal(many_without_dollars: WindowAmounts) -> None:
+    # They are no rounder at any other level, and there chance has another go.
+    levels = np.exp(np.random.default_rng(1).uniform(-2, 2, 12))
+    amounts, per_block = many_without_dollars.amounts_btc, many_without_dollars.per_block
+    assert_the_signal_is_missed([trusted_price(WindowAmounts(amounts * level, per_block)) for level in levels])
+
+
+def assert_the_signal_is_missed(found: list[TrustedPrice]) -> None:
+    assert [(each.confidence, each.objection) for each in found if each.confidence or each.objection is None] == []
+    # Where chance puts the price decides how many amounts lie near a round one: seldom too few, as in small chains.
+    many = [each for each in found if each.point_count >= MIN_POINTS]
+    assert len(many) >= len(found) / 4
+    assert {each.objection for each in many} == {"weak_signal"}
+
+
+@pytest.mark.parametrize("daily_move", [0.02, 0.08])
+def test_the_price_is_that_of_the_newest_block_and_not_the_mean(
+    monkeypatch: pytest.MonkeyPatch, daily_move: float
+) -> None:
+    # As `make calibrate` does it, but for six windows only, and smaller blocks.
+    monkeypatch.setattr(movement, "EVERY_BLOCKS", movement.WINDOW_BLOCKS // 6)
+    monkeypatch.setattr(movement, "build", lambda config: build(replace(config, txs=300)))
+    found = movement.movement(daily_move)
+    assert len(found.at_the_end) == 6
+    assert max(found.at_the_end) < 0.004
+    # Were the market as calm as that, the mean would do as well.
+    assert median(found.over_the_window) > daily_move / 2
+    assert median(found.at_the_end) < median(found.over_the_window) / 5
 
 
 @pytest.mark.parametrize("n_blocks", [1, 2, 144])

@@ -11,8 +11,14 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, tzinfo
+from functools import partial
+from itertools import count
+from typing import Any
 
 from app import cli
+from app.commands import backfill
 from app.processes import integration
 
 
@@ -21,7 +27,7 @@ def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         began = time.monotonic()
-        status = ended(forked(order["program"], order["environ"]), order["seconds"])
+        status = ended(forked(order["program"], order["environ"], order["how"]), order["seconds"])
         sys.stdout.write(json.dumps([status, time.monotonic() - began]) + "\n")
         sys.stdout.flush()
 
@@ -30,13 +36,13 @@ def warm_up() -> None:
     """Have everything imported that commands import when they are called."""
     for name in ("backfill", "import prices"):
         # The settings are read first, and there are none; by then modules are still missing.
-        status = ended(forked([*name.split(), "--help"], {}), None)
+        status = ended(forked([*name.split(), "--help"], {}, {}), None)
         assert status == 0, name
     from app.adapters import estimate_workers, extract_files, extract_memory, price_file  # noqa: F401, PLC0415
     from app.adapters.database import imported_prices  # noqa: F401, PLC0415
 
 
-def forked(program: list[str], environ: dict[str, str]) -> int:
+def forked(program: list[str], environ: dict[str, str], how: dict[str, Any]) -> int:
     child = os.fork()
     if child:
         return child
@@ -47,9 +53,55 @@ def forked(program: list[str], environ: dict[str, str]) -> int:
         nowhere = os.open(os.devnull, os.O_RDWR)
         os.dup2(nowhere, 0)
         os.dup2(nowhere, 1)
+        prepare(**how)
         code = integration.main() if program == ["integration"] else run_command(program)
     finally:
         os._exit(code)
+
+
+def prepare(
+    now: str | None = None,
+    flush_moment: int | None = None,
+    after_write: tuple[int, float] | None = None,
+    worth_workers: int | None = None,
+) -> None:
+    """Make this process one in which it is `now`, and so many gaps are worth two processes.
+
+    It is killed at that moment of its flushes, two each, or so many seconds after it began to write that file of the
+    cache: by time alone hardly ever would that be there.
+    """
+    if now is not None:
+        moment = datetime.fromisoformat(now)
+
+        class Stopped(datetime):
+            @classmethod
+            def now(cls, _tz: tzinfo | None = None) -> datetime:  # type: ignore[override] # not a Stopped one
+                return moment
+
+        vars(integration)["datetime"] = Stopped
+    if flush_moment is not None:
+        os.fsync = partial(flush_and_die, os.fsync, count(), flush_moment)
+    if after_write is not None:
+        sys.addaudithook(partial(die_after_write, count(), *after_write))
+    if worth_workers is not None:
+        backfill._WORTH_WORKERS = worth_workers  # noqa: SLF001 - a history as long as that takes minutes
+    # What a worker imports anew is then what it would in the real command.
+    sys.modules["__main__"] = cli
+
+
+def flush_and_die(flush: Callable[[int], None], moments: Iterator[int], last: int, descriptor: int) -> None:
+    for act in (lambda _: None, flush):
+        act(descriptor)
+        if next(moments) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_after_write(writes: Iterator[int], last: int, seconds: float, event: str, arguments: tuple[Any, ...]) -> None:
+    if event != "open" or "/cache/" not in str(arguments[0]) or not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+        return
+    if next(writes) == last:
+        # Nobody handles it, so it is as deadly as number 9, and comes to the microsecond.
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def run_command(arguments: list[str]) -> int:

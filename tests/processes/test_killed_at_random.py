@@ -1,7 +1,8 @@
 """Runs, back-fills and imports that are killed at random, 200 times, leave what undisturbed ones leave.
 
 Each round begins with a database of its own, a spool with rows in it and a history with a gap; ten programs of it are
-killed somewhere on their way. Then all run to their end once.
+killed somewhere on their way, and what they leave in files is looked at before anything could mend it. Then all run to
+their end once.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from app.adapters.database.engine import open_database
 from app.adapters.database.migration import upgrade
 from app.adapters.database.prices import DatabasePriceHistory
 from app.adapters.extract_files import ExtractFiles
+from app.adapters.extract_format import ForeignBytesError, unpacked
 from app.adapters.spool import FileSpool
 from app.domain.price.comparison import PriceComparison
 from tests.fakes.bitcoin_node import FakeNode, running
@@ -44,9 +47,23 @@ SPOOLED = [datetime(2024, 6, 20, tzinfo=UTC) + each * timedelta(minutes=10) for 
 IMPORTED = 4_500
 PROGRAMS = {
     "run": ["integration"],
+    "run without the database": ["integration"],
     "back-fill": ["backfill", "--from", FIRST_LIVE.isoformat(), "--to", "2024-06-16"],
+    # What is before the first live row no run heals.
+    "back-fill by two": ["backfill", "--from", "2024-06-15T21:00Z", "--to", FIRST_LIVE.isoformat()],
+    "back-fill by one": ["backfill", "--from", "2024-06-15T21:00Z", "--to", FIRST_LIVE.isoformat()],
     "import": ["import", "prices", "prices.csv"],
 }
+TO_THEIR_END = ("import", "back-fill", "back-fill by one", "run")
+# Two processes take long to start.
+HOW_OFTEN = {"back-fill": 6, "back-fill by two": 1, "import": 6, "run": 6, "run without the database": 4}
+# Before and after each flush of a row that goes into the spool: of its file, and of the directory.
+FLUSH_MOMENTS = 4
+# An extract's is written as quickly as that; a window has more of them than these.
+CACHE_WRITES, WRITE_SECONDS = 20, 0.0003
+# Each run without the database has a slot of its own: that its row is lost cannot be hidden by a later one's.
+FIRST_AWAY = datetime(2025, 6, 1, tzinfo=UTC)
+NO_DATABASE = {"DATABASE_URL": "sqlite:////nowhere/utxoracle.db"}
 # Different with each run, or each time that a row is written: what was kept of a block has no source any more.
 _OTHERWISE = {"id", "created_at", "block_source"}
 
@@ -64,11 +81,15 @@ class Lane:
             env={"PATH": os.environ["PATH"]},
         )
 
-    def run(self, program: list[str], environ: dict[str, str], seconds: float | None = None) -> tuple[int, float]:
+    def run(
+        self, program: list[str], environ: dict[str, str], seconds: float | None = None, **how: object
+    ) -> tuple[int, float]:
         """Return the wait status and how long it took."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"program": program, "environ": environ, "seconds": seconds}) + "\n")
+        self._process.stdin.write(
+            json.dumps({"program": program, "environ": environ, "seconds": seconds, "how": how}) + "\n"
+        )
         self._process.stdin.flush()
         status, took = json.loads(self._process.stdout.readline())
         return status, took
@@ -105,6 +126,14 @@ class Place:
     def programs(self) -> dict[str, list[str]]:
         return {name: [each.replace("prices.csv", str(self.file)) for each in how] for name, how in PROGRAMS.items()}
 
+    def run(self, name: str, on: Lane, seconds: float | None = None, **how: object) -> tuple[int, float]:
+        environ = self.environ
+        if name == "run without the database":
+            environ, how = environ | NO_DATABASE, {"now": FIRST_AWAY.isoformat()} | how
+        if name == "back-fill by two":
+            how["worth_workers"] = 2
+        return on.run(self.programs()[name], environ, seconds, **how)
+
     @property
     def file(self) -> Path:
         return self.state / "prices.csv"
@@ -122,6 +151,24 @@ class Place:
     def of_now(self) -> list[dict[str, Any]]:
         rows = [row for row in self.rows() if row["timestamp"] > "2025"]
         return [{name: value for name, value in row.items() if name != "timestamp"} for row in rows]
+
+    def away(self) -> set[datetime]:
+        """Return the slots of the rows that were made without the database."""
+        slots = [row["timestamp"] for row in self.rows() if "2025" < row["timestamp"] < "2026"]
+        return {datetime.fromisoformat(slot).replace(tzinfo=UTC) for slot in slots}
+
+    def is_spooled(self, slot: datetime) -> bool:
+        return (self.state / "spool" / f"{slot:%Y%m%dT%H%M%S.%fZ}-live.json").exists()
+
+    def processes(self) -> list[str]:
+        """Return the command lines of the processes that were started by its programs and are still there."""
+        mark, found = f"STATE_DIRECTORY={self.state}".encode(), []
+        for each in Path("/proc").glob("[0-9]*"):
+            # It may end while we look, and others are not ours to look at.
+            with suppress(OSError):
+                if mark in (each / "environ").read_bytes().split(b"\0"):
+                    found.append((each / "cmdline").read_text().replace("\0", " "))
+        return found
 
     def events(self) -> list[tuple[str, dict[str, Any]]]:
         with closing(sqlite3.connect(self.state / "utxoracle.db")) as connection:
@@ -167,43 +214,107 @@ def place(template: Path, directory: Path, node: FakeNode) -> Place:
     return Place(directory, node.url)
 
 
-def finish(at: Place, on: Lane, names: Iterable[str] = ("import", "back-fill", "run")) -> dict[str, float]:
+def finish(at: Place, on: Lane, names: Iterable[str] = TO_THEIR_END) -> dict[str, float]:
     """Run every program to its end; return how long each took."""
     took = {}
     for name in names:
-        status, took[name] = on.run(at.programs()[name], at.environ)
-        assert status == 0, f"{name} ended with {os.waitstatus_to_exitcode(status)}"
+        status, took[name] = at.run(name, on)
+        assert_ended(name, status)
     return took
 
 
-def killed_round(number: int, at: Place, durations: dict[str, float], on: Lane) -> int:
-    """Kill ten programs of a round; return how many that were. Who has little left to do may be done before."""
+def assert_ended(name: str, status: int) -> None:
+    code = os.waitstatus_to_exitcode(status)
+    assert code == (2 if name == "run without the database" else 0), f"{name} ended with {code}"
+
+
+@dataclass
+class Killed:
+    """What became of the programs of a round, or of all.
+
+    Attributes:
+        times: How often one was killed, by its name.
+        kept: The slots of the runs without the database that came to put their row into the spool.
+        half_spooled: Kills that hit a row on its way there.
+        orphaned: Kills that left other processes, which have to end by themselves.
+    """
+
+    times: Counter[str] = field(default_factory=Counter)
+    kept: set[datetime] = field(default_factory=set)
+    half_spooled: int = 0
+    orphaned: int = 0
+
+
+def killed_round(number: int, at: Place, durations: dict[str, float], on: Lane) -> Killed:
+    """Kill ten programs of a round. Who has little left to do may be done before."""
     chance = random.Random(SEED + number)  # noqa: S311 - to be the same each time
-    longest, killed = dict(durations), 0
-    for _ in range(10 * KILLS_A_ROUND):
-        name = chance.choice(sorted(PROGRAMS))
-        status, took = on.run(at.programs()[name], at.environ, chance.uniform(0, SHARE * longest[name]))
-        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-            killed += 1
+    longest, found = dict(durations), Killed()
+    for attempt in range(10 * KILLS_A_ROUND):
+        slot, seconds, how = FIRST_AWAY + attempt * timedelta(minutes=10), None, dict[str, object]()
+        (name,) = chance.choices(list(HOW_OFTEN), list(HOW_OFTEN.values()))
+        # At any time, or while it writes what has to be whole.
+        in_writing = chance.random() < 0.4
+        if name == "run without the database":
+            how["now"] = slot.isoformat()
+        if in_writing and name == "run without the database":
+            how["flush_moment"] = chance.randrange(FLUSH_MOMENTS)
+        elif in_writing and name in {"run", "back-fill"}:
+            # Whoever does that has all blocks written anew.
+            shutil.rmtree(at.state / "cache", ignore_errors=True)
+            how["after_write"] = chance.randrange(CACHE_WRITES), chance.uniform(WRITE_SECONDS / 100, WRITE_SECONDS)
         else:
+            seconds = chance.uniform(0, SHARE * longest[name])
+        status, took = at.run(name, on, seconds, **how)
+        check_files(at, name)
+        if at.is_spooled(slot):
+            found.kept.add(slot)
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) in {signal.SIGKILL, signal.SIGALRM}:
+            found.times[name] += 1
+            found.half_spooled += bool(list(at.state.glob(f"spool/{slot:%Y%m%dT%H%M}*.new")))
+            found.orphaned += bool(at.processes())
+        else:
+            assert_ended(name, status)
+            assert name != "run without the database" or slot in found.kept, "a row is lost"
             # It has little left to do, and the next of its kind even less.
             longest[name] = min(longest[name], took)
-        if killed == KILLS_A_ROUND:
+        if found.times.total() == KILLS_A_ROUND:
             break
-    return killed
+    return found
 
 
-def check(at: Place, undisturbed: Place) -> None:
+def check_files(at: Place, name: str) -> None:
+    """Check that what has its final name is whole: programs that come later might mend it, or throw it away."""
+    for file in at.state.rglob("*.extract"):
+        # What a killed program started may go on for a moment, and may take one away.
+        with suppress(FileNotFoundError):
+            try:
+                unpacked(file.read_bytes())
+            except ForeignBytesError:
+                raise AssertionError(f"{name} left a broken {file.name}") from None
+    for file in at.state.glob("spool/*.json"):
+        assert json.loads(file.read_bytes())["timestamp"], f"{name} left a broken {file.name}"
+
+
+def check_nobody_is_left(at: Place) -> None:
+    ends_at = time.monotonic() + 30
+    while left := at.processes():
+        assert time.monotonic() < ends_at, f"nobody ends {left}"
+        time.sleep(0.02)
+
+
+def check(at: Place, undisturbed: Place, away: set[datetime]) -> None:
+    check_nobody_is_left(at)
     rows = at.rows()
     assert len({(row["timestamp"], row["source"]) for row in rows}) == len(rows), "a row is there twice"
     assert at.by_slot() == undisturbed.by_slot()
-    assert at.of_now()
+    assert at.away() == away
+    assert len(at.of_now()) > len(away)
     assert all(row == undisturbed.of_now()[0] for row in at.of_now())
     told = Counter((payload["timestamp"], payload["source"]) for kind, payload in at.events() if kind == "price_update")
     expected = {
         (row["timestamp"].replace(" ", "T").replace(".000000", "") + "+00:00", row["source"])
         for row in rows
-        if row["source"] != "import" and row["timestamp"] < "2025"
+        if row["source"] != "import" and row["timestamp"] < "2026"
     }
     assert {slot: told[slot] for slot in expected} == dict.fromkeys(expected, 1), "an event is lost or doubled"
     assert sum(payload["rows"] for kind, payload in at.events() if kind == "prices_imported") == IMPORTED
@@ -221,7 +332,7 @@ def check_cache(at: Place) -> None:
         assert kept is not None, f"{file.name} is broken"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(360)
 def test_nothing_is_lost_doubled_or_wrong_after_two_hundred_kills(
     node: FakeNode, template: Path, tmp_path: Path
 ) -> None:
@@ -229,21 +340,29 @@ def test_nothing_is_lost_doubled_or_wrong_after_two_hundred_kills(
     healed = place(template, tmp_path / "healed by the run", node)
     with lane() as one, lane() as other, ThreadPoolExecutor(2) as lanes:
         durations = finish(undisturbed, one)
+        durations |= finish(healed, one, ("run without the database",))
         # Here the run has the gaps to fill, and takes longer.
         durations["run"] = finish(healed, one, ("run", "import", "back-fill"))["run"]
-        check(healed, undisturbed)
+        durations |= finish(healed, one, ("back-fill by two",))
+        check(healed, undisturbed, {FIRST_AWAY})
 
-        def play(on: Lane, numbers: range) -> int:
-            killed = 0
+        def play(on: Lane, numbers: range) -> list[Killed]:
+            found = []
             for number in numbers:
                 at = place(template, tmp_path / f"round {number}", node)
-                killed += killed_round(number, at, durations, on)
+                found.append(killed_round(number, at, durations, on))
+                check_nobody_is_left(at)
                 finish(at, on)
-                check(at, undisturbed)
-            return killed
+                check(at, undisturbed, found[-1].kept)
+            return found
 
         played = [lanes.submit(play, one, range(0, ROUNDS, 2)), lanes.submit(play, other, range(1, ROUNDS, 2))]
-        killed = sum(each.result() for each in played)
-    check(undisturbed, undisturbed)
-    assert len(undisturbed.by_slot()) > IMPORTED + len(SPOOLED) + 5
-    assert killed == ROUNDS * KILLS_A_ROUND
+        found = [killed for each in played for killed in each.result()]
+    check(undisturbed, undisturbed, set())
+    assert len(undisturbed.by_slot()) > IMPORTED + len(SPOOLED) + 15
+    assert sum((each.times for each in found), Counter()).total() == ROUNDS * KILLS_A_ROUND
+    assert all(sum(each.times[name] for each in found) > 5 for name in HOW_OFTEN)
+    # Else the kills say nothing about what they are for.
+    assert sum(each.half_spooled for each in found) > 0
+    assert sum(len(each.kept) for each in found) > 0
+    assert sum(each.orphaned for each in found) > 0
