@@ -2,6 +2,18 @@
 const csrf = () => cookie("utxoracle_csrf");
 const refreshCsrf = () => cookie("utxoracle_refresh_csrf");
 
+// A page that is left lets go of its lock while its renewal goes on. So that neither the next page nor another tab uses
+// the same token, this cookie says which is being used, for as long as the answer may take.
+const RENEWING = "utxoracle_renewing";
+const ANSWER_SECONDS = 10;
+const LOOK_MS = 50;
+const markOf = (token) => token.slice(0, 8);
+const isRenewing = (token) => token !== "" && cookie(RENEWING) === markOf(token);
+
+function setRenewing(token, seconds) {
+  document.cookie = `${RENEWING}=${markOf(token)}; max-age=${seconds}; path=/; samesite=strict`;
+}
+
 function cookie(name) {
   const found = document.cookie.split("; ").find((each) => each.startsWith(`${name}=`));
   return found ? decodeURIComponent(found.slice(name.length + 1)) : "";
@@ -27,11 +39,18 @@ export async function ask(path, options = {}) {
 export async function renew(before = refreshCsrf()) {
   // A refresh token used twice ends the session, so one tab renews and the others find it done.
   const once = async () => {
+    while (isRenewing(before) && refreshCsrf() === before) await new Promise((wake) => setTimeout(wake, LOOK_MS));
     if (refreshCsrf() !== before) return;
     if (!before) throw new SignedOut();
-    const answer = await fetch("/api/auth/refresh", { method: "POST", headers: { "X-CSRF-TOKEN": before } });
-    if (answer.status === 401 || answer.status === 403) throw new SignedOut();
-    if (!answer.ok) throw await refusal(answer);
+    setRenewing(before, ANSWER_SECONDS);
+    // A page that is left must not break it off: the token would be used up, and the cookies of the answer lost.
+    const options = { method: "POST", headers: { "X-CSRF-TOKEN": before }, keepalive: true };
+    const answer = await fetch("/api/auth/refresh", options);
+    setRenewing(before, 0);
+    if (answer.ok) return;
+    if (answer.status !== 401 && answer.status !== 403) throw await refusal(answer);
+    // Unless the cookies of another renewal came between the header and the token.
+    if (refreshCsrf() === before) throw new SignedOut();
   };
   await (navigator.locks ? navigator.locks.request("utxoracle-session", once) : once());
 }
