@@ -111,8 +111,16 @@ class Settings:
     confidence_threshold: float = setting(
         kinds.number(0, 1), "0.3", "An estimate with less confidence is stored as invalid."
     )
-    min_price_usd: float = setting(kinds.number(0.01, 1e9), "1000", "An estimate below is stored as invalid.")
-    max_price_usd: float = setting(kinds.number(0.01, 1e9), "10000000", "An estimate above is stored as invalid.")
+    min_price_usd: float = setting(
+        kinds.number(0.01, 1e9),
+        "1000",
+        "An estimate below is stored as invalid; an exchange rate below counts as missing.",
+    )
+    max_price_usd: float = setting(
+        kinds.number(0.01, 1e9),
+        "10000000",
+        "An estimate above is stored as invalid; an exchange rate above counts as missing.",
+    )
     price_max_age_seconds: int = setting(
         kinds.integer(60, 604_800), "7200", "An exchange quote older than this counts as missing."
     )

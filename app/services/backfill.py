@@ -227,7 +227,8 @@ class Backfill:
 
     def _keep(self, row: PriceComparison, filled: Filled) -> None:
         quote = self._rates.rate_at(row.timestamp) if self._rates is not None else None
-        if quote is not None:
+        # Not told, as the history tells nothing of a stale one either: in the years below the least price it is each.
+        if quote is not None and self._limits.allow(quote.usd):
             row = replace(
                 row,
                 exchange_price=quote.usd,

@@ -75,7 +75,7 @@ class PriceRun:
             raise
 
     def _kept(self, comparison: PriceComparison, failure: str | None) -> Run:
-        rate = self._rates.take(self._limits.max_quote_age) if self._rates is not None else None
+        rate = self._rates.take(self._limits) if self._rates is not None else None
         if rate is not None:
             comparison = replace(
                 comparison,

@@ -25,6 +25,10 @@ class Limits:
     min_confidence: float
     max_quote_age: timedelta
 
+    def allow(self, usd: float) -> bool:
+        """Return whether so many dollars may be what a bitcoin costs, whoever says so."""
+        return self.min_price_usd <= usd <= self.max_price_usd
+
 
 def judged(
     empty: PriceComparison, price: OnchainPrice, limits: Limits, before: PriceComparison | None

@@ -54,7 +54,8 @@ class PriceHistory(Protocol):
 
         With a bucket of an hour or a day each row is the mean of the valid rows of that bucket, stamped with
         the bucket's start (UTC); its height is the highest, a difference that of the rows that have both prices,
-        and what has no mean is None.
+        and what has no mean is None. The exchange rate is the mean of all rows that have one: a bucket that has no
+        valid row is there with that alone, and is not valid itself.
         """
 
     def version(self) -> str:

@@ -13,9 +13,10 @@ from app.services.exchange_rate import RateUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from app.services.exchange_rate import ExchangeRate, Quote
+    from app.services.judgement import Limits
 
 _log = logging.getLogger(__name__)
 
@@ -62,12 +63,12 @@ class RateSurvey:
         self._sources = sources
         self._clock = clock
 
-    def take(self, max_age: timedelta) -> SurveyedRate | None:
-        """Return the rate of now, from quotes that are at most so old; None, with the reasons in the log, without any.
+    def take(self, limits: Limits) -> SurveyedRate | None:
+        """Return the rate of now, from quotes that satisfy `limits`; None, with the reasons in the log, without any.
 
         It takes as long as the slowest source; each of them bounds that itself.
         """
-        answers = [answer for answer in self._answers() if self._is_fresh(answer, max_age)]
+        answers = [answer for answer in self._answers() if _is_price(answer, limits) and self._is_fresh(answer, limits)]
         if not answers:
             return None
         agreeing, outliers = _sorted_out(answers)
@@ -86,9 +87,9 @@ class RateSurvey:
             asked = [(source.name, threads.submit(source.rate.quote)) for source in self._sources]
         return [answer for name, future in asked if (answer := _answer(name, future)) is not None]
 
-    def _is_fresh(self, answer: _Answer, max_age: timedelta) -> bool:
+    def _is_fresh(self, answer: _Answer, limits: Limits) -> bool:
         # A quote from the future has a wrong clock behind it: it says nothing about its age.
-        if abs(self._clock() - answer.quote.quoted_at) <= max_age:
+        if abs(self._clock() - answer.quote.quoted_at) <= limits.max_quote_age:
             return True
         _log.warning(
             "the exchange rate is too old",
@@ -103,6 +104,15 @@ def _answer(name: str, future: Future[Quote]) -> _Answer | None:
     except RateUnavailableError as error:
         _log.warning("no exchange rate", extra={"source": name, "reason": str(error)})
         return None
+
+
+def _is_price(answer: _Answer, limits: Limits) -> bool:
+    # As an only source it would be compared with, and as one of two it might be the one that is believed.
+    if limits.allow(answer.quote.usd):
+        return True
+    reason = f"the quote of {answer.quote.usd} USD is not between MIN_PRICE_USD and MAX_PRICE_USD"
+    _log.warning("no exchange rate", extra={"source": answer.name, "reason": reason})
+    return False
 
 
 def _sorted_out(answers: Sequence[_Answer]) -> tuple[list[_Answer], list[_Answer]]:

@@ -48,6 +48,7 @@ VALID = PriceComparison(
 )
 BUCKETS: tuple[Bucket, ...] = ("raw", "hour", "day")
 INVALID = PriceComparison(timestamp=SLOT, exchange_price=88_800.0, invalid_reason="not_enough_data")
+DOUBTED = replace(VALID, confidence=0.0, is_valid=False, invalid_reason="too_few_points")
 
 
 class Bell:
@@ -211,12 +212,59 @@ def test_an_hour_is_the_mean_of_its_valid_rows(history: DatabasePriceHistory) ->
         history.record(replace(VALID, timestamp=slot, utxoracle_price=price, block_height=slot.hour), NOW)
     history.record(replace(INVALID, timestamp=eight + timedelta(minutes=20)), NOW)
     history.record(replace(INVALID, timestamp=nine + timedelta(hours=1)), NOW)
-    end = eight + timedelta(days=1)
+    end = nine + timedelta(hours=1)
     first, second = history.table(["timestamp", "utxoracle_price", "exchange_price"], eight, end, "hour")
     assert first == (eight, 81_000.0, 88_800.0)
     assert second == (nine, 90_000.0, 88_800.0)
     names = ["confidence", "block_height", "is_valid", "source", "block_hash", "invalid_reason", "exchange_sources"]
     assert history.table(names, eight, nine, "hour") == [(0.9, 8, True, "live", None, None, None)]
+
+
+@pytest.mark.parametrize("bucket", BUCKETS[1:])
+def test_the_exchange_rate_of_a_bucket_is_that_of_all_rows_that_have_one(
+    history: DatabasePriceHistory, bucket: Bucket
+) -> None:
+    rows = [
+        VALID,
+        replace(VALID, utxoracle_price=90_000.0, exchange_price=None, exchange_time=None),
+        replace(DOUBTED, utxoracle_price=1.0, exchange_price=88_400.0, block_height=999_999),
+        replace(INVALID, exchange_price=88_000.0),
+        replace(INVALID, exchange_price=None),
+    ]
+    for number, row in enumerate(rows):
+        history.record(replace(row, timestamp=SLOT + number * timedelta(minutes=10)), NOW)
+    names = ["utxoracle_price", "exchange_price", "difference", "confidence", "block_height", "is_valid"]
+    assert history.table(names, SLOT, SLOT + timedelta(minutes=50), bucket) == [
+        (89_000.0, pytest.approx(88_400.0), -800.0, pytest.approx(0.9), 925_000, True)
+    ]
+
+
+@pytest.mark.parametrize("bucket", BUCKETS[1:])
+def test_a_bucket_without_a_valid_row_has_its_exchange_rate_and_nothing_else(
+    history: DatabasePriceHistory, bucket: Bucket
+) -> None:
+    history.record(replace(DOUBTED, exchange_price=80_000.0), NOW)
+    imported = replace(INVALID, exchange_price=82_000.0, source="import", provenance="old.csv line 1")
+    history.record(replace(imported, timestamp=SLOT + timedelta(minutes=10)), NOW)
+    names = [*PriceComparison.__dataclass_fields__, "difference", "difference_percent"]
+    (row,) = history.table(names, SLOT, SLOT + timedelta(minutes=20), bucket)
+    known = {name: value for name, value in zip(names, row, strict=True) if value is not None}
+    begin = SLOT.replace(minute=0, hour=0 if bucket == "day" else SLOT.hour)
+    assert known == {"timestamp": begin, "source": "live", "exchange_price": 81_000.0, "is_valid": False}
+    assert known["is_valid"] is False
+
+
+def test_a_bucket_with_neither_a_valid_row_nor_a_rate_is_not_there(history: DatabasePriceHistory) -> None:
+    history.record(replace(INVALID, exchange_price=None), NOW)
+    for bucket in BUCKETS[1:]:
+        assert history.table(["timestamp"], SLOT, SLOT + timedelta(days=1), bucket) == []
+
+
+def test_a_bucket_is_of_the_source_of_its_valid_rows(history: DatabasePriceHistory) -> None:
+    history.record(INVALID, NOW)
+    history.record(replace(VALID, source="backfill"), NOW)
+    for bucket in BUCKETS[1:]:
+        assert history.table(["source", "is_valid"], SLOT, NOW, bucket) == [("backfill", True)]
 
 
 def test_a_bucket_has_the_mean_of_the_bands(history: DatabasePriceHistory) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -218,6 +218,7 @@ def test_a_wrong_password_stays_outside(new_page: Callable[..., Page]) -> None:
 def test_a_session_that_ran_out_is_renewed_and_one_that_was_ended_is_not(new_page: Callable[..., Page]) -> None:
     page = new_page()
     sign_in(page)
+    expect(page.locator("#connection")).to_have_text("live", timeout=PATIENCE_MS)
     for _ in range(2):
         page.context.clear_cookies(name="utxoracle_access")
         page.goto(URL)
@@ -296,6 +297,18 @@ def test_the_last_valid_price_stays_while_newer_runs_find_none(
     expect(page.locator("#difference")).to_have_text(NOTHING)
     expect(page.locator("#chart-state")).to_have_text("The newest valid price is 2 days old.")
     expect(page.locator("#estimate-state")).to_contain_text("found no valid one: too few payments near the estimate.")
+
+
+def test_the_rate_says_how_old_its_quote_is_and_whose_was_left_out(
+    new_page: Callable[..., Page], session: StorageState
+) -> None:
+    page = new_page(session)
+    sources = {"exchange_sources": {"mempool": 99_000.0, "near": 99_100.0}, "exchange_outliers": {"far": 9_500.0}}
+    quoted_at = datetime.now(UTC) - timedelta(minutes=40, seconds=5)
+    show(page, {0: {"exchange_time": quoted_at.isoformat()} | sources})
+    expect(page.locator("#rate-about")).to_have_text("quoted up to 40 minutes ago, from 2 of 3 sources: mempool, near")
+    expect(page.locator("#rate-outliers")).to_have_text("Left out as too far off: far, $9,500.")
+    page.screenshot(path=SCREENSHOTS / "outlier.png", full_page=True)
 
 
 def test_without_any_valid_price_there_is_no_figure(new_page: Callable[..., Page], session: StorageState) -> None:

@@ -63,8 +63,11 @@ def gaps_of(count: int) -> Gaps:
 class Rates:
     """A quote of each slot's own time, but none at a full hour."""
 
+    def __init__(self, usd: float = 60_000.0) -> None:
+        self._usd = usd
+
     def rate_at(self, moment: datetime) -> Quote | None:
-        return Quote(60_000.0, moment - timedelta(minutes=3)) if moment.minute else None
+        return Quote(self._usd, moment - timedelta(minutes=3)) if moment.minute else None
 
 
 class Estimates:
@@ -112,6 +115,18 @@ def test_each_gap_becomes_a_row_in_its_slot_with_the_rate_of_that_time(history: 
     assert (first.exchange_price, first.exchange_sources) == (None, None)
     assert (second.exchange_price, second.exchange_sources) == (60_000.0, {"mempool": 60_000.0})
     assert second.exchange_time == START + timedelta(minutes=7)
+
+
+@pytest.mark.parametrize(("usd", "kept"), [(12.0, None), (1_000.0, 1_000.0), (10_000_000.0, 10_000_000.0), (1e9, None)])
+def test_a_rate_of_the_past_that_the_settings_do_not_allow_is_missing(
+    history: DatabasePriceHistory, usd: float, kept: float | None
+) -> None:
+    Backfill(one_by_one(Estimates()), Rates(usd), history, LIMITS, lambda: NOW).fill(
+        gaps_of(2), search=lambda: lambda _: True
+    )
+    row = rows(history)[1]
+    assert (row.is_valid, row.exchange_price, row.exchange_time is None) == (True, kept, kept is None)
+    assert row.exchange_sources == (None if kept is None else {"mempool": kept})
 
 
 def test_what_is_no_price_is_kept_with_its_reason(history: DatabasePriceHistory) -> None:

@@ -15,6 +15,7 @@ from app.adapters.database.engine import Database, open_database
 from app.adapters.database.events import DatabaseEventLog
 from app.adapters.database.prices import DatabasePriceHistory
 from app.domain.price.comparison import PriceComparison
+from app.domain.price.divergence import DivergenceRule
 from app.domain.price.estimate import PriceEstimate
 from app.domain.price.not_enough_data import NotEnoughDataError
 from app.domain.price.trusted_price import TrustedPrice
@@ -70,7 +71,11 @@ FRESH = Rate(Quote(60_000.0, NOW - timedelta(minutes=50)))
 
 
 def run(
-    database: Database, price: OnchainPrice | Exception = PRICE, rate: Rate | None = FRESH, now: datetime = NOW
+    database: Database,
+    price: OnchainPrice | Exception = PRICE,
+    rate: Rate | None = FRESH,
+    now: datetime = NOW,
+    limits: Limits = LIMITS,
 ) -> Run:
     def estimate() -> OnchainPrice:
         if isinstance(price, Exception):
@@ -78,7 +83,7 @@ def run(
         return price
 
     rates = None if rate is None else RateSurvey([Source("mempool", rate)], lambda: now)
-    return PriceRun(estimate, rates, DatabasePriceHistory(database, lambda: None), LIMITS, lambda: now).run()
+    return PriceRun(estimate, rates, DatabasePriceHistory(database, lambda: None), limits, lambda: now).run()
 
 
 def test_a_good_run_keeps_a_valid_row_in_its_slot_and_tells_the_log(database: Database) -> None:
@@ -218,9 +223,22 @@ def test_what_no_bitcoin_can_cost_is_no_quote(usd: Any) -> None:  # noqa: ANN401
 
 
 @pytest.mark.parametrize("usd", [LOWEST_USD, HIGHEST_USD])
-def test_the_most_extreme_quote_that_is_believed_can_be_kept(database: Database, usd: float) -> None:
-    kept = run(database, replace(PRICE, own=replace(OWN, price=LIMITS.max_price_usd)), Rate(Quote(usd, NOW))).comparison
+def test_the_most_extreme_quote_that_the_settings_can_allow_can_be_kept(database: Database, usd: float) -> None:
+    price = replace(PRICE, own=replace(OWN, price=LIMITS.max_price_usd))
+    widest = replace(LIMITS, min_price_usd=0.01, max_price_usd=1e9)
+    kept = run(database, price, Rate(Quote(usd, NOW)), limits=widest).comparison
     assert (kept.is_valid, kept.exchange_price) == (True, usd)
+
+
+@pytest.mark.parametrize("usd", [LOWEST_USD, 12.0, 999.99, 10_000_000.01, HIGHEST_USD])
+def test_a_rate_that_the_settings_do_not_allow_is_missing_and_raises_no_divergence(
+    database: Database, usd: float
+) -> None:
+    history = DatabasePriceHistory(database, lambda: None, DivergenceRule(3.0))
+    rates = RateSurvey([Source("mempool", Rate(Quote(usd, NOW)))], lambda: NOW)
+    kept = PriceRun(lambda: PRICE, rates, history, LIMITS, lambda: NOW).run().comparison
+    assert (kept.is_valid, kept.exchange_price, kept.exchange_sources, kept.difference) == (True, None, None, None)
+    assert [event.type for event in DatabaseEventLog(database).after(0, 10)] == ["price_update"]
 
 
 def test_a_failed_second_run_of_a_slot_does_not_take_the_price_away(database: Database) -> None:

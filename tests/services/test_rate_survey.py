@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.services.exchange_rate import Quote, RateUnavailableError
+from app.services.judgement import Limits
 from app.services.rate_survey import OUTLIER_PERCENT, RateSurvey, Source, SurveyedRate
 
 NOW = datetime(2026, 11, 24, 12, 34, 56, tzinfo=UTC)
-MAX_AGE = timedelta(hours=2)
+LIMITS = Limits(1_000, 10_000_000, 0.3, timedelta(hours=2))
 
 
 class Says:
@@ -42,7 +43,7 @@ def failing(error: Exception) -> Says:
 
 def survey(**sources: Says) -> SurveyedRate | None:
     named = [Source(name, source) for name, source in sources.items()]
-    return RateSurvey(named, lambda: NOW).take(MAX_AGE)
+    return RateSurvey(named, lambda: NOW).take(LIMITS)
 
 
 def test_one_source_is_the_rate() -> None:
@@ -79,9 +80,9 @@ def test_of_two_pairs_that_disagree_the_one_with_the_first_is_believed() -> None
 
 
 def test_the_bound_itself_still_agrees() -> None:
-    found = survey(mempool=quoting(100.0), other=quoting(105.0))
+    found = survey(mempool=quoting(10_000.0), other=quoting(10_500.0))
     assert found is not None
-    assert (found.usd, found.outliers) == (102.5, {})
+    assert (found.usd, found.outliers) == (10_250.0, {})
 
 
 def test_the_time_is_that_of_the_oldest_quote_that_went_into_the_rate() -> None:
@@ -102,6 +103,27 @@ def test_what_is_stale_or_of_the_future_counts_as_missing(age: timedelta, caplog
     (record,) = caplog.records
     assert (record.message, vars(record)["source"]) == ("the exchange rate is too old", "mempool")
     assert survey(mempool=quoting(60_000.0, age)) is None
+
+
+@pytest.mark.parametrize("usd", [12.0, 999.99, 10_000_000.01, 1e9])
+def test_what_is_not_between_the_least_and_the_greatest_price_counts_as_missing_and_is_told_once(
+    usd: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Of two that disagree the first is believed, and a stale one has two faults.
+    found = survey(mempool=quoting(usd, timedelta(hours=3)), other=quoting(60_000.0))
+    assert found is not None
+    assert (found.usd, found.sources, found.outliers) == (60_000.0, {"other": 60_000.0}, {})
+    (record,) = caplog.records
+    assert (record.levelno, record.message, vars(record)["source"]) == (logging.WARNING, "no exchange rate", "mempool")
+    assert vars(record)["reason"] == f"the quote of {usd} USD is not between MIN_PRICE_USD and MAX_PRICE_USD"
+    assert survey(mempool=quoting(usd)) is None
+
+
+@pytest.mark.parametrize("usd", [1_000.0, 10_000_000.0])
+def test_the_least_and_the_greatest_price_are_allowed_themselves(usd: float) -> None:
+    found = survey(mempool=quoting(usd))
+    assert found is not None
+    assert found.usd == usd
 
 
 def test_a_source_that_fails_costs_only_itself_and_is_named(caplog: pytest.LogCaptureFixture) -> None:
@@ -139,7 +161,7 @@ def test_sources_are_asked_side_by_side() -> None:
     assert len(found.sources) == 2
 
 
-rates = st.lists(st.one_of(st.floats(1, 1e9), st.floats(59_000, 61_000)), min_size=1, max_size=7)
+rates = st.lists(st.one_of(st.floats(1e3, 1e7), st.floats(59_000, 61_000)), min_size=1, max_size=7)
 
 
 @settings(deadline=None)
@@ -154,7 +176,7 @@ def test_every_source_is_either_in_the_rate_or_named_and_the_rate_is_the_median_
 
 
 @settings(deadline=None)
-@given(st.lists(st.floats(60_000, 60_000 * (1 + OUTLIER_PERCENT / 200)), min_size=2, max_size=4), st.floats(1, 1e9))
+@given(st.lists(st.floats(60_000, 60_000 * (1 + OUTLIER_PERCENT / 200)), min_size=2, max_size=4), st.floats(1e3, 1e7))
 def test_one_that_lies_cannot_move_the_rate_out_of_what_two_or_more_others_say(honest: list[float], lie: float) -> None:
     found = survey(liar=quoting(lie), **{f"source{number}": quoting(usd) for number, usd in enumerate(honest)})
     assert found is not None

@@ -165,6 +165,27 @@ def test_buckets_are_means_of_the_valid_rows(web: WebApplication) -> None:
     assert (of_day["timestamp"], of_day["utxoracle_price"]) == (day.isoformat(), 200.0)
 
 
+def test_buckets_tell_the_exchange_rate_where_no_estimate_is_valid(web: WebApplication) -> None:
+    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - DAY
+    ago = int((web.clock() - day) / timedelta(minutes=10))
+    web.keep(slots_ago=ago, exchange_price=100_000.0)
+    web.keep(slots_ago=ago - 1, exchange_price=104_000.0, is_valid=False, invalid_reason="too_few_points")
+    rate_alone = {"utxoracle_price": None, "is_valid": False, "invalid_reason": "no_estimate", "source": "import"}
+    web.keep(slots_ago=ago - 6, exchange_price=90_000.0, **rate_alone)
+    both, alone = get(web, "historical", days=3, bucket="hour")["items"]
+    assert (both["utxoracle_price"], both["exchange_price"], both["difference"]) == (101_000.0, 102_000.0, 1000.0)
+    assert both["is_valid"] is True
+    told = {name: value for name, value in alone.items() if value is not None}
+    assert told == {
+        "timestamp": (day + timedelta(hours=1)).isoformat(),
+        "source": "import",
+        "exchange_price": 90_000.0,
+        "is_valid": False,
+    }
+    columns = get(web, "historical", days=3, bucket="day", columns="utxoracle_price,exchange_price,is_valid")["columns"]
+    assert columns == {"utxoracle_price": [101_000.0], "exchange_price": [98_000.0], "is_valid": [True]}
+
+
 def test_the_difference_of_a_bucket_is_that_of_the_comparison(web: WebApplication) -> None:
     day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - DAY
     ago = int((web.clock() - day) / timedelta(minutes=10))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, literal, not_, null, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Row, Select, func, not_, null, or_, select, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.adapters.database.clock_time import EpochTime, epoch_seconds
@@ -175,15 +175,17 @@ def _rows(columns: Sequence[ColumnElement[Any]], start: datetime, end: datetime)
     return select(*columns).where(*_within(start, end)).order_by(PriceRow.timestamp, PriceRow.source)
 
 
-_AVERAGED = (
+# The rate was seen by whoever ran then, whatever came of the estimate.
+_OF_VALID = (
     *("utxoracle_price", "band_low", "band_high", "confidence", "window_price"),
-    *("exchange_price", "difference", "difference_percent"),
+    *("difference", "difference_percent"),
 )
 _MEANS: Mapping[str, ColumnElement[Any]] = {
-    **{name: func.avg(getattr(PriceRow, name)) for name in _AVERAGED},
-    "block_height": func.max(PriceRow.block_height),
-    "source": func.max(PriceRow.source),
-    "is_valid": literal(value=True),
+    **{name: func.avg(getattr(PriceRow, name)).filter(PriceRow.is_valid) for name in _OF_VALID},
+    "exchange_price": func.avg(PriceRow.exchange_price),
+    "block_height": func.max(PriceRow.block_height).filter(PriceRow.is_valid),
+    "source": func.coalesce(func.max(PriceRow.source).filter(PriceRow.is_valid), func.max(PriceRow.source)),
+    "is_valid": func.count().filter(PriceRow.is_valid) > 0,
 }
 
 
@@ -194,7 +196,7 @@ def _means(columns: Sequence[str], seconds: int, start: datetime, end: datetime)
     means = {"timestamp": bucket, **_MEANS}
     return (
         select(*(means.get(name, null()) for name in columns))
-        .where(*_within(start, end), PriceRow.is_valid)
+        .where(*_within(start, end), or_(PriceRow.is_valid, PriceRow.exchange_price.is_not(None)))
         .group_by(bucket)
         .order_by(bucket)
     )

@@ -108,6 +108,7 @@ async function poll() {
     });
     if (metrics) showFigures($("figures"), $("all-metrics"), metrics);
     if (!isLive || !history.isLoaded) await loadPrices();
+    else if (!newest.isWhole) await newest.load();
     showPrice();
     showChart();
     $("notice").hidden = true;

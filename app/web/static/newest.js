@@ -30,6 +30,11 @@ export class Newest {
     this.valid = latest.is_valid ? latest : latest.last_valid;
   }
 
+  // Whether it is the row itself, and not only what an event told of it.
+  get isWhole() {
+    return this.row === null || "age_seconds" in this.row;
+  }
+
   // Takes the fields of a row that has just been written; one that was filled in later is not of now.
   take(fields) {
     const isOfNow = (fields.source ?? "live") === "live";

@@ -25,7 +25,7 @@ export function showCards(newest) {
   $("estimate-about").replaceChildren(...(valid ? about(valid, newest.now()) : ["No valid price yet."]));
   showDetails(valid);
   set("rate", row.exchange_price === null ? "–" : usd(row.exchange_price));
-  set("rate-about", rateAbout(row));
+  showRateAbout(row, newest.now());
   const isCompared = row.is_valid && row.difference !== null;
   const small = document.createElement("small");
   small.textContent = isCompared ? ` ${percent(row.difference_percent, 2, true)}` : "";
@@ -90,10 +90,37 @@ function about(row, now) {
   return [`${parts[0]} · blocks up to `, link];
 }
 
-function rateAbout(row) {
+function showRateAbout(row, now) {
+  // An event does not tell it; the row that is asked for then does.
+  if (row.exchange_price !== null && row.exchange_sources === undefined) return;
+  set("rate-about", rateAbout(row, now));
+  const outliers = outliersOf(row);
+  $("rate-outliers").hidden = !outliers;
+  set("rate-outliers", outliers);
+}
+
+// How old the quote of a rate is, and whose it is.
+export function rateAbout(row, now) {
   if (row.exchange_price === null) return "no fresh rate";
   const names = Object.keys(row.exchange_sources ?? {});
-  return names.length ? `from ${names.join(", ")}` : "as mempool quotes it";
+  const from = names.length ? `from ${numberOf(row)}${names.join(", ")}` : "as mempool quotes it";
+  if (!isKnown(row.exchange_time)) return from;
+  // Of several the time is that of the oldest.
+  const upTo = names.length > 1 ? "up to " : "";
+  return `quoted ${upTo}${ageOf(now - Date.parse(row.exchange_time))} ago, ${from}`;
+}
+
+function numberOf(row) {
+  const [used, leftOut] = [row.exchange_sources, row.exchange_outliers].map((each) => Object.keys(each ?? {}).length);
+  if (leftOut) return `${used} of ${used + leftOut} sources: `;
+  return used > 1 ? `${used} sources: ` : "";
+}
+
+// The sources that were left out of the rate, in a sentence; "" without any.
+export function outliersOf(row) {
+  const outliers = row.exchange_price === null ? [] : Object.entries(row.exchange_outliers ?? {});
+  const told = outliers.map(([name, value]) => `${name}, ${usd(value)}`);
+  return told.length ? `Left out as too far off: ${told.join("; ")}.` : "";
 }
 
 // Screen readers announce what is set, even when it is what was there.

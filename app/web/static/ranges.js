@@ -3,6 +3,8 @@ const DAY_MS = 24 * HOUR_MS;
 const FIRST_BLOCK = "2009-01-03T00:00:00Z";
 const DRAWN = "timestamp,utxoracle_price,band_low,band_high,exchange_price";
 const RAW = `${DRAWN},is_valid,source`;
+// The mean rate may be of other rows than the mean estimate.
+const MEANS = `${DRAWN},difference`;
 
 // Every 10 minutes on the clock there is a row.
 export const SLOT_MS = 600_000;
@@ -16,20 +18,20 @@ export const RANGES = {
     words: "the last 30 days",
     spanMs: 30 * DAY_MS,
     stepMs: HOUR_MS,
-    query: () => `days=30&bucket=hour&columns=${DRAWN}`,
+    query: () => `days=30&bucket=hour&columns=${MEANS}`,
   },
   "1y": {
     words: "the last year",
     spanMs: 365 * DAY_MS,
     stepMs: DAY_MS,
-    query: () => `days=365&bucket=day&columns=${DRAWN}`,
+    query: () => `days=365&bucket=day&columns=${MEANS}`,
   },
   all: {
     words: "all time",
     spanMs: null,
     stepMs: DAY_MS,
     // The same all day long, so that the appliance can say that nothing changed.
-    query: (now) => `from=${FIRST_BLOCK}&to=${isoOf(midnightAfter(now))}&bucket=day&columns=${DRAWN}`,
+    query: (now) => `from=${FIRST_BLOCK}&to=${isoOf(midnightAfter(now))}&bucket=day&columns=${MEANS}`,
   },
 };
 

@@ -1,7 +1,7 @@
 import { isRaw } from "./ranges.js";
 
-// Rows of the chart, {start, at, source, estimate, low, high, rate}: times in milliseconds, prices in USD or null.
-// A row is of a slot or a bucket that begins at `start`, and drawn at `at`.
+// Rows of the chart, {start, at, source, estimate, low, high, rate, difference}: times in milliseconds, prices in USD
+// or null. A row is of a slot or a bucket that begins at `start`, and drawn at `at`; only a bucket has a `difference`.
 
 // Of an answer of /api/prices/historical by column.
 export function rowsOf(columns, range) {
@@ -23,6 +23,7 @@ export function rowOf(fields, range) {
     low: ofValid(fields.band_low),
     high: ofValid(fields.band_high),
     rate: fields.exchange_price ?? null,
+    difference: isRaw(range) ? null : (fields.difference ?? null),
   };
 }
 

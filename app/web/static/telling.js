@@ -1,4 +1,4 @@
-import { SLOT_MS } from "./ranges.js";
+import { isRaw, SLOT_MS } from "./ranges.js";
 import { runsOf } from "./rows.js";
 import { band, dateOf, momentOf, percent, usd } from "./words.js";
 
@@ -25,9 +25,14 @@ export function rowWords(row, range) {
   if (row.estimate === null) parts.push("no valid estimate");
   else parts.push(`estimate ${usd(row.estimate)}${row.low === null ? "" : ` ${band(row.low, row.high, row.estimate)}`}`);
   if (row.rate !== null) parts.push(`rate ${usd(row.rate)}`);
-  if (row.estimate !== null && row.rate !== null) {
-    const difference = row.estimate - row.rate;
+  const difference = differenceOf(row, range);
+  if (difference !== null) {
     parts.push(`difference ${usd(difference, true)} (${percent((100 * difference) / row.rate, 2, true)})`);
   }
   return parts.join(" · ");
+}
+
+function differenceOf(row, range) {
+  if (row.estimate === null || row.rate === null) return null;
+  return isRaw(range) ? row.estimate - row.rate : row.difference;
 }
