@@ -26,8 +26,9 @@ class Outcome:
 
     Attributes:
         config: What the chain was made from.
-        points: Amounts within 5 % of a round one at the true price. The appliance counts them at the price that it
-            found, where there are few if that is wrong: those chains must not drop out.
+        points: Amounts within 5 % of a round one at the price that it found.
+        true_points: Those at the true price. A price that ran away has few points, and with them alone such chains
+            would drop out of what is counted.
         valid: Whether it would show the price, were it not for the limits in the settings.
         confidence: What it says.
         error: Of the price at the end of the window.
@@ -39,6 +40,7 @@ class Outcome:
 
     config: Config
     points: int
+    true_points: int
     valid: bool
     confidence: float
     error: float
@@ -49,8 +51,13 @@ class Outcome:
 
     @property
     def is_large(self) -> bool:
-        """Whether there are enough points for an estimate to be asked for."""
+        """Whether there are enough points for an estimate to be asked for, as the method counts them."""
         return self.points >= MIN_POINTS
+
+    @property
+    def is_truly_large(self) -> bool:
+        """Whether there are as many at the true price."""
+        return self.true_points >= MIN_POINTS
 
     @property
     def is_off_by_a_factor(self) -> bool:
@@ -71,11 +78,11 @@ def outcome_of(config: Config) -> Outcome:
 def judge(config: Config, amounts: WindowAmounts, true_log_usd: np.ndarray) -> Outcome:
     """Compare what the amounts say with the true price at each block (logarithm)."""
     found = trusted_price(amounts)
-    points = round_points(log_payments(amounts), true_log_usd).offsets
     end, mean = float(true_log_usd[-1]), float(true_log_usd.mean())
     return Outcome(
         config=config,
-        points=len(points),
+        points=found.point_count,
+        true_points=len(round_points(log_payments(amounts), true_log_usd).offsets),
         valid=found.objection is None,
         confidence=found.confidence,
         error=math.log(found.price) - end,

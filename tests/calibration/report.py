@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from tests.calibration.outcome import Outcome
 
 HEADER = (
-    "| chains | n | with 500 points | of those valid | off by a factor and valid | in the band | half band "
-    "| error | error of the mean | published: off by a factor |"
+    "| chains | n | with 500 points | of those valid | with 500 at the true price | of those valid "
+    "| off by a factor and valid | in the band | half band | error | error of the mean | published: off by a factor |"
 )
 RULE = "|" + " --- |" * HEADER.count("|", 1)
 
@@ -35,6 +35,7 @@ def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
 def row(name: str, outcomes: Sequence[Outcome]) -> str:
     """Return the line of some chains; shares in per cent, medians of errors and bands in per cent of the price."""
     large = [each for each in outcomes if each.is_large]
+    truly_large = [each for each in outcomes if each.is_truly_large]
     valid = [each for each in outcomes if each.valid]
     published = [each.published_error for each in outcomes if each.published_error is not None]
     cells = (
@@ -42,6 +43,8 @@ def row(name: str, outcomes: Sequence[Outcome]) -> str:
         str(len(outcomes)),
         str(len(large)),
         _share([each.valid for each in large]),
+        str(len(truly_large)),
+        _share([each.valid for each in truly_large]),
         str(sum(each.is_off_by_a_factor for each in valid)),
         _share([each.in_band for each in valid]),
         _median([each.half_band for each in valid]),

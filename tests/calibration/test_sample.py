@@ -58,6 +58,8 @@ def test_it_is_no_cheap_silence(found: list[Outcome]) -> None:
     assert len(large) > CHAINS / 2
     # They are small, of 400 transactions a block at most; the grid of `make calibrate` has large ones as well.
     assert sum(each.valid for each in large) >= 0.88 * len(large)
+    truly_large = [each for each in found if each.is_truly_large]
+    assert sum(each.valid for each in truly_large) >= 0.8 * len(truly_large)
 
 
 def test_the_band_is_narrow(found: list[Outcome]) -> None:
