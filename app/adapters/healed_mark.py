@@ -25,6 +25,7 @@ class _Mark(msgspec.Struct):
     log_identity: str
     until: _Aware
     looked_until: _Aware | None = None
+    waits: bool = False
 
 
 class FileHealedMark:
@@ -43,13 +44,15 @@ class FileHealedMark:
             mark = json_of(self._file.read_bytes(), _Mark)
         except (OSError, NoJsonError):
             return None
-        return Healed(mark.until, mark.looked_until) if mark.log_identity == self._log_identity() else None
+        return Healed(mark.until, mark.looked_until, mark.waits) if mark.log_identity == self._log_identity() else None
 
     def save(self, healed: Healed) -> None:
         """Replace the file as a whole."""
         new = self._file.with_name(f"{self._file.name}.new")
         try:
-            new.write_bytes(msgspec.json.encode(_Mark(self._log_identity(), healed.until, healed.looked_until)))
+            new.write_bytes(
+                msgspec.json.encode(_Mark(self._log_identity(), healed.until, healed.looked_until, healed.waits))
+            )
             new.replace(self._file)
         except OSError as error:
             _log.warning("where gaps were filled is not remembered", extra={"reason": str(error)})

@@ -6,7 +6,7 @@ import logging
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import requests
@@ -40,7 +40,8 @@ class _NotServedError(RateUnavailableError):
 
 
 class _Price(msgspec.Struct):
-    time: int
+    # Beyond that no moment is; -1 is what the backend says for what it does not know.
+    time: Annotated[int, msgspec.Meta(ge=-1, lt=2**36)]
     usd: float = msgspec.field(name="USD")
 
 

@@ -185,12 +185,13 @@ class Backfill:
                     done = _pass_the_unreadable(gaps, at, outcome, search(), filled)
                 else:
                     failures_in_a_row = failures_in_a_row + 1 if self._take(gaps[at], outcome, filled) else 0
-                if failures_in_a_row == _MOST_FAILURES_IN_A_ROW:
-                    filled.stopped_by = str(outcome)
                 if filled.stopped_by is not None:
                     break
                 filled.left -= done
                 progress(done)
+                if failures_in_a_row == _MOST_FAILURES_IN_A_ROW:
+                    filled.stopped_by = str(outcome)
+                    break
                 # After a stretch the next gap is tried in any case: who waited long for it would never come further.
                 if done == 1 and not keep_going(filled):
                     break

@@ -37,10 +37,12 @@ class Healed:
         until: The slot before which there is no gap that can be filled.
         looked_until: The slot at which to go on looking, when there was no time to look through all that is later;
             else None.
+        waits: Whether a gap before `looked_until` waits.
     """
 
     until: datetime
     looked_until: datetime | None = None
+    waits: bool = False
 
 
 class HealedMark(Protocol):
@@ -137,9 +139,10 @@ class Healing:
 def _healed_now(before: Healed | None, span: Span, gaps: Gaps, filled: Filled) -> Healed:
     """Return how far the history is healed now that `gaps` of `span` were looked for and `filled`."""
     came_to = gaps[len(gaps) - filled.left].slot if filled.left else gaps.until
+    waited = before is not None and before.looked_until is not None and before.waits
     until = min(came_to, filled.first_passed_over or came_to)
     if before is not None:
-        # A gap that waits, be it one that was found late, within the lookback, holds the mark where it is.
-        waits = before.looked_until not in {None, before.until}
-        until = before.until if waits else max(until, before.until)
-    return Healed(until, came_to if gaps.until < span.end else None)
+        # A gap that waits holds the mark where it is, be it one that was found late, within the lookback.
+        until = before.until if waited else max(until, before.until)
+    waits = waited or filled.first_passed_over is not None
+    return Healed(until, came_to, waits) if gaps.until < span.end else Healed(until)

@@ -14,7 +14,7 @@ UNTIL = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 LATER = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("healed", [Healed(UNTIL), Healed(UNTIL, LATER)])
+@pytest.mark.parametrize("healed", [Healed(UNTIL), Healed(UNTIL, LATER), Healed(UNTIL, LATER, waits=True)])
 def test_what_was_saved_is_loaded_for_the_same_log_only(tmp_path: Path, healed: Healed) -> None:
     file = tmp_path / "healed.json"
     FileHealedMark(file, lambda: "a log").save(healed)

@@ -101,6 +101,14 @@ def test_what_is_no_rate_is_none_and_the_next_is_asked_for(usd: float) -> None:
         assert history.rate_at(NOON + HOUR) == Quote(60_000.0, NOON + HOUR)
 
 
+@pytest.mark.parametrize("stamped", ["-1" + "0" * 330, "1" + "0" * 330])
+def test_a_time_that_no_clock_can_show_is_no_rate(stamped: str) -> None:
+    body = f'{{"prices":[{{"time":{stamped},"USD":60000}}]}}'.encode()
+    with serving(lambda _: (200, body)) as url:
+        history = MempoolRateHistory(url, 2 * HOUR)
+        assert [history.rate_at(NOON + each * timedelta(minutes=10)) for each in range(3)] == [None] * 3
+
+
 class Clock:
     """Goes on only when a test lets it."""
 

@@ -154,6 +154,7 @@ def test_many_failures_in_a_row_stop_it(history: DatabasePriceHistory) -> None:
     estimates = Estimates(**{f"at_{each}": BlockUnknownError("strange") for each in range(102, 200)})
     done, _ = fill(history, estimates, count=90)
     assert (done.valid, done.stopped_by, len(estimates.asked)) == (2, "strange", 12)
+    assert done.valid + done.passed_over + done.left == 90
 
 
 def unreadable(error: OnchainPriceError, until: int) -> Estimates:
@@ -492,6 +493,34 @@ def test_however_slowly_headers_come_what_waits_holds_up_nothing(
         heal(node, database, mark, estimate, seconds_a_tick=MOST_SECONDS)
     assert filled_slots() == {gap.slot for gap in every}
     assert mark.healed == Healed(datetime(2026, 11, 24, 12, 30, tzinfo=UTC))
+
+
+@pytest.mark.usefixtures("first_live")
+def test_a_gap_that_was_found_late_and_waits_is_looked_for_again(
+    node: FakeNode, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gaps, "_CHUNK", 3)
+    every = find_gaps(block_source(node.url), DatabaseKnownRows(database), Span(START, NOW), min_confirmations=2)
+    late, is_away = every[1].height, True
+
+    def is_kept(height: int) -> bool:
+        if is_away and height <= late:
+            raise BlockAwayError("electrs is away")
+        return True
+
+    def estimate(height: int) -> OnchainPrice:
+        is_kept(height)
+        return PRICE
+
+    # The mark is at the third, where the first look ends.
+    mark = Mark(every[2].slot)
+    for _ in range(3 * len(every)):
+        heal(node, database, mark, estimate, seconds_a_tick=MOST_SECONDS, is_kept=is_kept)
+    is_away = False
+    for _ in range(3 * len(every)):
+        heal(node, database, mark, estimate, is_kept=is_kept)
+    filled = {row.timestamp for row in rows(DatabasePriceHistory(database, lambda: None)) if row.is_valid}
+    assert filled == {gap.slot for gap in every}
 
 
 @pytest.mark.usefixtures("first_live")

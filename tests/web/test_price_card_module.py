@@ -37,6 +37,8 @@ THREE = {"mempool": 99_000.0, "near": 99_100.0, "third": 99_050.0}
         ({"exchange_outliers": {"far": 9_500.0}}, "quoted 40 minutes ago, from 1 of 2 sources: mempool"),
         ({"exchange_time": "2026-11-24T18:49:00Z"}, "quoted less than a minute ago, from mempool"),
         ({"exchange_time": None, "exchange_sources": None}, "as mempool quotes it"),
+        ({"exchange_time": None, "exchange_sources": None, "source": "import"}, "as imported"),
+        ({"exchange_time": "2026-11-24T19:49:00Z"}, "quoted by a clock that is ahead, from mempool"),
         ({"exchange_price": None, "exchange_time": None, "exchange_sources": None}, "no fresh rate"),
     ],
 )
@@ -107,7 +109,7 @@ def test_what_an_event_does_not_tell_stands_until_the_row_is_there() -> None:
     about = "quoted 40 minutes ago, from mempool"
     assert found == [
         ["$99,000", about, "", True],
-        ["$99,500", about, "", True],
+        ["$99,500", "", "", True],
         ["\N{EN DASH}", "no fresh rate", "", True],
     ]
 

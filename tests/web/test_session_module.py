@@ -101,6 +101,16 @@ def test_an_appliance_that_is_away_ends_no_session_and_can_be_asked_again_at_onc
     assert found == ["Error", "renewed"]
 
 
+def test_a_renewal_that_finds_no_way_leaves_nobody_waiting() -> None:
+    found = played("""
+        globalThis.fetch = async () => { throw new TypeError("no network"); };
+        const away = await outcome(renew());
+        globalThis.fetch = answers(200, () => renewed("second-token"));
+        return [away, Object.keys(cookies), await outcome(renew())];
+    """)
+    assert found == ["TypeError", ["utxoracle_refresh_csrf"], "renewed"]
+
+
 def test_who_never_signed_in_is_signed_out_at_once() -> None:
     found = played("""
         globalThis.fetch = answers(200);

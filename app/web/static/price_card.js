@@ -2,6 +2,8 @@ import { SLOT_MS } from "./ranges.js";
 import { ageOf, band, clockOf, count, momentOf, percent, usd } from "./words.js";
 
 const DAY_MS = 86_400_000;
+// Clocks that somebody looks after are no further apart.
+const CLOCKS_DIFFER_MS = 300_000;
 const $ = (id) => document.getElementById(id);
 
 // Least confidence of each word: how likely the price is right to 1 %.
@@ -91,10 +93,10 @@ function about(row, now) {
 }
 
 function showRateAbout(row, now) {
-  // An event does not tell it; the row that is asked for then does.
-  if (row.exchange_price !== null && row.exchange_sources === undefined) return;
-  set("rate-about", rateAbout(row, now));
-  const outliers = outliersOf(row);
+  // An event does not tell it; the row that is asked for then does. Words of another rate would be worse than none.
+  const isKnownYet = row.exchange_price === null || row.exchange_sources !== undefined;
+  set("rate-about", isKnownYet ? rateAbout(row, now) : "");
+  const outliers = isKnownYet ? outliersOf(row) : "";
   $("rate-outliers").hidden = !outliers;
   set("rate-outliers", outliers);
 }
@@ -103,8 +105,10 @@ function showRateAbout(row, now) {
 export function rateAbout(row, now) {
   if (row.exchange_price === null) return "no fresh rate";
   const names = Object.keys(row.exchange_sources ?? {});
-  const from = names.length ? `from ${numberOf(row)}${names.join(", ")}` : "as mempool quotes it";
+  const unnamed = row.source === "import" ? "as imported" : "as mempool quotes it";
+  const from = names.length ? `from ${numberOf(row)}${names.join(", ")}` : unnamed;
   if (!isKnown(row.exchange_time)) return from;
+  if (Date.parse(row.exchange_time) - now > CLOCKS_DIFFER_MS) return `quoted by a clock that is ahead, ${from}`;
   // Of several the time is that of the oldest.
   const upTo = names.length > 1 ? "up to " : "";
   return `quoted ${upTo}${ageOf(now - Date.parse(row.exchange_time))} ago, ${from}`;

@@ -5,7 +5,7 @@ const refreshCsrf = () => cookie("utxoracle_refresh_csrf");
 // A page that is left lets go of its lock while its renewal goes on. So that neither the next page nor another tab uses
 // the same token, this cookie says which is being used, for as long as the answer may take.
 const RENEWING = "utxoracle_renewing";
-const ANSWER_SECONDS = 10;
+const ANSWER_SECONDS = 30;
 const LOOK_MS = 50;
 const markOf = (token) => token.slice(0, 8);
 const isRenewing = (token) => token !== "" && cookie(RENEWING) === markOf(token);
@@ -45,8 +45,7 @@ export async function renew(before = refreshCsrf()) {
     setRenewing(before, ANSWER_SECONDS);
     // A page that is left must not break it off: the token would be used up, and the cookies of the answer lost.
     const options = { method: "POST", headers: { "X-CSRF-TOKEN": before }, keepalive: true };
-    const answer = await fetch("/api/auth/refresh", options);
-    setRenewing(before, 0);
+    const answer = await fetch("/api/auth/refresh", options).finally(() => setRenewing(before, 0));
     if (answer.ok) return;
     if (answer.status !== 401 && answer.status !== 403) throw await refusal(answer);
     // Unless the cookies of another renewal came between the header and the token.
