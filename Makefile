@@ -9,7 +9,7 @@ CHAINS :=
 .PHONY: help setup up down shell life logs test check bench calibrate render lock
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Make .venv with everything a checkout needs, and .venv/bin/utxoracle
 	@python3 tests/setup_checkout.py

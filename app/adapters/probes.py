@@ -35,6 +35,7 @@ class EsploraProbe:
         except NoAnswerError as error:
             self._raise_if_electrum()
             raise UpstreamError(f"electrs at {self._base_url} {error}") from None
+        _raise_if_unwell(f"electrs at {self._base_url}", status)
         if status != requests.codes.ok or not body.strip().isdigit():
             raise UpstreamError(f"what answers at {self._base_url} is not Esplora's REST; is ELECTRS_API_URL right?")
         return f"Esplora at height {int(body)}"
@@ -60,14 +61,22 @@ class MempoolProbe:
             raise SkippedError("EXCHANGE_COMPARISON_ENABLED is false")
         try:
             status, body = _get(f"{self._base_url}/api/v1/backend-info")
-            about = json.loads(body)
         except NoAnswerError as error:
             raise UpstreamError(f"the mempool backend at {self._base_url} {error}") from None
-        except ValueError:
-            status, about = requests.codes.bad_gateway, None
+        _raise_if_unwell(f"the mempool backend at {self._base_url}", status)
+        try:
+            about = json.loads(body)
+        except (ValueError, RecursionError):
+            about = None
         if status != requests.codes.ok or not isinstance(about, dict):
             raise UpstreamError(f"what answers at {self._base_url} is not mempool's backend; is MEMPOOL_API_URL right?")
         return f"mempool {str(about.get('version', 'of unknown version'))[:40]}"
+
+
+def _raise_if_unwell(who: str, status: int) -> None:
+    # Its address is right then.
+    if status == requests.codes.too_many_requests or status >= requests.codes.internal_server_error:
+        raise UpstreamError(f"{who} answers {status}: it is overloaded, or its own bitcoind is away")
 
 
 def _get(url: str) -> tuple[int, bytes]:

@@ -116,6 +116,10 @@ def _span(database: Database, start: datetime | None, end: datetime | None) -> S
         start = known[0] if known is not None else now - _DEFAULT_SPAN
     last = slot_of(now)
     span = Span(start, last if end is None else min(end, last))
+    if end is not None and start >= end:
+        raise FailedError(
+            f"--from {start.isoformat()} is not before the end of the range, {end.isoformat()}; is --to right?"
+        )
     if span.start >= span.end:
         raise FailedError(f"there is no slot from {span.start.isoformat()} to {span.end.isoformat()} that is over")
     return span

@@ -194,7 +194,7 @@ def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(
     [
         (("--from", "yesterday"), "neither a day"),
         (("--from", "2024-06-15T22:00"), "nor a time with its offset"),
-        (("--from", "2024-06-16", "--to", "2024-06-15"), "no slot"),
+        (("--from", "2024-06-16", "--to", "2024-06-15"), "is --to right?"),
         (("--from", "2099-01-01"), "no slot"),
     ],
 )

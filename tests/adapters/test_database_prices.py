@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from statistics import mean, median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -126,6 +126,29 @@ def test_a_second_run_in_a_slot_replaces_the_row(history: DatabasePriceHistory, 
     assert first < second < third
     assert bell.heard == [first, second, third]
     assert history.between(SLOT, NOW) == [better]
+
+
+def test_a_run_without_an_exchange_rate_leaves_that_of_the_earlier_one(
+    history: DatabasePriceHistory, database: Database
+) -> None:
+    rate: dict[str, Any] = {
+        "exchange_price": 88_000.0,
+        "exchange_time": SLOT,
+        "exchange_sources": {"mempool": 88_000.0},
+        "exchange_outliers": {"far": 9_000.0},
+        "exchange_ratios": {"EUR": 0.9},
+    }
+    none: dict[str, Any] = dict.fromkeys(rate)
+    history.record(replace(VALID, **rate), NOW)
+    better = replace(VALID, utxoracle_price=88_100.0)
+    event_id = history.record(replace(better, **none), NOW)
+    assert history.newest() == replace(better, **rate)
+    (event,) = DatabaseEventLog(database).after(event_id - 1, 10)
+    assert (event.payload["exchange_price"], event.payload["difference"]) == (88_000.0, 100.0)
+    # Of another slot, or another source, it is not.
+    for other in (replace(VALID, timestamp=SLOT + timedelta(minutes=10)), replace(VALID, source="backfill")):
+        history.record(replace(other, **none), NOW)
+        assert replace(other, **none) in history.between(SLOT, NOW + timedelta(days=1))
 
 
 def test_an_invalid_run_never_replaces_a_valid_row(history: DatabasePriceHistory, bell: Bell) -> None:

@@ -104,7 +104,7 @@ def test_what_is_no_rate_is_none_and_the_next_is_asked_for(usd: float) -> None:
 @pytest.mark.parametrize("stamped", ["-1" + "0" * 330, "1" + "0" * 330])
 def test_a_time_that_no_clock_can_show_is_no_rate(stamped: str) -> None:
     body = f'{{"prices":[{{"time":{stamped},"USD":60000}}]}}'.encode()
-    with serving(lambda _: (200, body)) as url:
+    with serving(lambda _timestamp, _currency: (200, body)) as url:
         history = MempoolRateHistory(url, 2 * HOUR)
         assert [history.rate_at(NOON + each * timedelta(minutes=10)) for each in range(3)] == [None] * 3
 

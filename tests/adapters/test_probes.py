@@ -136,8 +136,16 @@ def test_mempool_says_its_version() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [(b"[]", "200 OK"), (b"<html>", "200 OK"), (b"{}", "502 Bad Gateway"), (b"\xff", "200 OK")]
+    ("body", "status"), [(b"[]", "200 OK"), (b"<html>", "200 OK"), (b"{}", "404 Not Found"), (b"\xff", "200 OK")]
 )
 def test_what_is_not_mempool_is_an_error(body: bytes, status: str) -> None:
     with over_http(body, status) as url, pytest.raises(UpstreamError, match="MEMPOOL_API_URL"):
         MempoolProbe(url).probe()
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "502 Bad Gateway", "503 Service Unavailable"])
+def test_what_is_unwell_itself_is_not_sent_to_another_address(status: str) -> None:
+    with over_http(b"{}", status) as url:
+        for probe in (EsploraProbe(url), MempoolProbe(url)):
+            with pytest.raises(UpstreamError, match=f"answers {status[:3]}: it is overloaded, or its own bitcoind"):
+                probe.probe()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, not_, null, or_, select, type_coerce
@@ -49,10 +50,12 @@ class DatabasePriceHistory:
         """Keep `comparison` and append its event, in one transaction; return the event's id.
 
         A second run in one slot replaces the row, except that an invalid one never replaces a valid one:
-        then nothing changes and 0 is returned. Two hosts that run at once need no lock for that: the later waits at
-        the row of the slot until the earlier has committed, so the last event of a slot is the one of its row.
+        then nothing changes and 0 is returned. A run that got no exchange rate leaves that of the earlier one. Two
+        hosts that run at once need no lock for that: the later waits at the row of the slot until the earlier has
+        committed, so the last event of a slot is the one of its row.
         """
         with self._database.writing() as connection:
+            comparison = _with_known_rate(connection, comparison)
             if not _keep(connection, comparison, now):
                 return 0
             event_id = append(connection, PRICE_EVENT, _payload(comparison), now)
@@ -126,6 +129,26 @@ class DatabasePriceHistory:
             mean, lowest, highest, compared_count = connection.execute(figures).one()
             median = connection.execute(_median(*compared)).scalar()
         return DifferenceSummary(mean, median, lowest, highest, count, valid_count, compared_count)
+
+
+_RATE = ("exchange_price", "exchange_time", "exchange_sources", "exchange_outliers", "exchange_ratios")
+
+
+def _with_known_rate(connection: Connection, comparison: PriceComparison) -> PriceComparison:
+    """Return `comparison` with the rate that the row of its slot has, if it has none itself."""
+    if comparison.exchange_price is not None:
+        return comparison
+    known = (
+        select(*(getattr(PriceRow, name) for name in _RATE))
+        .where(
+            PriceRow.timestamp == comparison.timestamp,
+            PriceRow.source == comparison.source,
+            PriceRow.exchange_price.is_not(None),
+        )
+        .with_for_update()
+    )
+    row = connection.execute(known).first()
+    return comparison if row is None else replace(comparison, **dict(zip(_RATE, row, strict=True)))
 
 
 def _keep(connection: Connection, comparison: PriceComparison, now: datetime) -> bool:
