@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import requests
 
 from app.adapters.bounded_http import BoundedHttp, Bounds, NoAnswerError
+from app.adapters.strange_json import NoJsonError, json_of
 from app.services.health import DegradedError, SkippedError
 
 _CONNECT_SECONDS, _READ_SECONDS = 0.8, 0.8
@@ -65,8 +66,8 @@ class MempoolProbe:
             raise UpstreamError(f"the mempool backend at {self._base_url} {error}") from None
         _raise_if_unwell(f"the mempool backend at {self._base_url}", status)
         try:
-            about = json.loads(body)
-        except (ValueError, RecursionError):
+            about = json_of(body, object)
+        except NoJsonError:
             about = None
         if status != requests.codes.ok or not isinstance(about, dict):
             raise UpstreamError(f"what answers at {self._base_url} is not mempool's backend; is MEMPOOL_API_URL right?")

@@ -421,6 +421,26 @@ def heal(  # noqa: PLR0913 - what a test leaves out is as usual
     return healing.run(now, lambda: is_kept, lambda: seconds_a_tick * next(ticks))
 
 
+@dataclass
+class Lacking:
+    """Blocks of which those below a height have to wait for electrs."""
+
+    below: int
+
+    def is_kept(self, height: int) -> bool:
+        if height < self.below:
+            raise BlockAwayError("electrs is away")
+        return True
+
+    def estimate(self, height: int) -> OnchainPrice:
+        self.is_kept(height)
+        return PRICE
+
+
+def filled_slots(database: Database) -> set[datetime]:
+    return {row.timestamp for row in rows(DatabasePriceHistory(database, lambda: None)) if row.is_valid}
+
+
 @pytest.fixture
 def first_live(history: DatabasePriceHistory) -> None:
     history.record(PriceComparison(timestamp=START, invalid_reason="node_unreachable"), NOW)
@@ -467,31 +487,17 @@ def test_however_slowly_headers_come_what_waits_holds_up_nothing(
     # A look has time for three, and the first five have to wait.
     monkeypatch.setattr(gaps, "_CHUNK", 3)
     every = find_gaps(block_source(node.url), DatabaseKnownRows(database), Span(START, NOW), min_confirmations=2)
-    waits_below, waiting = every[5].height, {gap.slot for gap in every[:5]}
-    history = DatabasePriceHistory(database, lambda: None)
-
-    def is_kept(height: int) -> bool:
-        if height < waits_below:
-            raise BlockAwayError("electrs is away")
-        return True
-
-    def estimate(height: int) -> OnchainPrice:
-        is_kept(height)
-        return PRICE
-
-    def filled_slots() -> set[datetime]:
-        return {row.timestamp for row in rows(history) if row.is_valid}
-
+    blocks, waiting = Lacking(below=every[5].height), {gap.slot for gap in every[:5]}
     mark = Mark()
     for _ in range(3 * len(every)):
-        filled = heal(node, database, mark, estimate, seconds_a_tick=MOST_SECONDS, is_kept=is_kept)
+        filled = heal(node, database, mark, blocks.estimate, seconds_a_tick=MOST_SECONDS, is_kept=blocks.is_kept)
         assert filled is None or filled.lost == 0
         assert mark.until == every[0].slot
-    assert filled_slots() == {gap.slot for gap in every} - waiting
-    waits_below = 0
+    assert filled_slots(database) == {gap.slot for gap in every} - waiting
+    blocks.below = 0
     for _ in range(3 * len(every)):
-        heal(node, database, mark, estimate, seconds_a_tick=MOST_SECONDS)
-    assert filled_slots() == {gap.slot for gap in every}
+        heal(node, database, mark, blocks.estimate, seconds_a_tick=MOST_SECONDS)
+    assert filled_slots(database) == {gap.slot for gap in every}
     assert mark.healed == Healed(datetime(2026, 11, 24, 12, 30, tzinfo=UTC))
 
 
@@ -501,26 +507,15 @@ def test_a_gap_that_was_found_late_and_waits_is_looked_for_again(
 ) -> None:
     monkeypatch.setattr(gaps, "_CHUNK", 3)
     every = find_gaps(block_source(node.url), DatabaseKnownRows(database), Span(START, NOW), min_confirmations=2)
-    late, is_away = every[1].height, True
-
-    def is_kept(height: int) -> bool:
-        if is_away and height <= late:
-            raise BlockAwayError("electrs is away")
-        return True
-
-    def estimate(height: int) -> OnchainPrice:
-        is_kept(height)
-        return PRICE
-
+    blocks = Lacking(below=every[2].height)
     # The mark is at the third, where the first look ends.
     mark = Mark(every[2].slot)
     for _ in range(3 * len(every)):
-        heal(node, database, mark, estimate, seconds_a_tick=MOST_SECONDS, is_kept=is_kept)
-    is_away = False
+        heal(node, database, mark, blocks.estimate, seconds_a_tick=MOST_SECONDS, is_kept=blocks.is_kept)
+    blocks.below = 0
     for _ in range(3 * len(every)):
-        heal(node, database, mark, estimate, is_kept=is_kept)
-    filled = {row.timestamp for row in rows(DatabasePriceHistory(database, lambda: None)) if row.is_valid}
-    assert filled == {gap.slot for gap in every}
+        heal(node, database, mark, blocks.estimate, is_kept=blocks.is_kept)
+    assert filled_slots(database) == {gap.slot for gap in every}
 
 
 @pytest.mark.usefixtures("first_live")
