@@ -24,6 +24,13 @@ class EventRow(Base):
             sqlite_where=text("type = 'price_divergence'"),
             postgresql_where=text("type = 'price_divergence'"),
         ),
+        # Likewise each score.
+        Index(
+            "ix_events_accuracy",
+            "id",
+            sqlite_where=text("type = 'accuracy'"),
+            postgresql_where=text("type = 'accuracy'"),
+        ),
         # Without it SQLite gives the id of a removed last row out again.
         {"sqlite_autoincrement": True},
     )

@@ -23,6 +23,8 @@ class PredictionOutcomeRow(Base):
         Index(None, "outcome", "predicted_at"),
         Index(None, "predicted_at"),
         Index(None, "txid"),
+        Index(None, "final_txid"),
+        Index(None, "resolved_at"),
         hash_text("txid"),
         hash_text("final_txid"),
         one_of("outcome", "pending", "confirmed", "conflicted", "dropped", "expired"),
@@ -58,7 +60,11 @@ class PredictionOutcomeRow(Base):
 
 
 class CorrelationRow(Base):
-    """The score of one hour or day; figures are null where there were too few to tell."""
+    """The score of what was resolved in one hour or day; figures are null where there were too few to tell.
+
+    `…_sample` is of how many predictions a figure speaks. `transform_share` is the share of the randomised transforms
+    of the predicted probabilities that lie within 0.1 and 0.9. `baseline_…` is the same of the naive prediction.
+    """
 
     __tablename__ = "correlation_tracking"
     __table_args__ = (
@@ -75,6 +81,21 @@ class CorrelationRow(Base):
         not_negative("conflicted"),
         not_negative("expired"),
         not_negative("missed"),
+        not_negative("accuracy_sample"),
+        not_negative("brier_sample"),
+        not_negative("coverage_sample"),
+        not_negative("lead_sample"),
+        share("exact_share"),
+        share("within_one_share"),
+        not_negative("exact_sample"),
+        share("transform_share"),
+        not_negative("transform_sample"),
+        share("baseline_accuracy"),
+        share("baseline_brier"),
+        not_negative("baseline_sample"),
+        share("baseline_exact_share"),
+        share("baseline_within_one_share"),
+        not_negative("baseline_exact_sample"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -94,3 +115,18 @@ class CorrelationRow(Base):
     brier: Mapped[float | None]
     coverage: Mapped[float | None]
     lead_median_seconds: Mapped[float | None]
+    accuracy_sample: Mapped[int | None]
+    brier_sample: Mapped[int | None]
+    coverage_sample: Mapped[int | None]
+    lead_sample: Mapped[int | None]
+    exact_share: Mapped[float | None]
+    within_one_share: Mapped[float | None]
+    exact_sample: Mapped[int | None]
+    transform_share: Mapped[float | None]
+    transform_sample: Mapped[int | None]
+    baseline_accuracy: Mapped[float | None]
+    baseline_brier: Mapped[float | None]
+    baseline_sample: Mapped[int | None]
+    baseline_exact_share: Mapped[float | None]
+    baseline_within_one_share: Mapped[float | None]
+    baseline_exact_sample: Mapped[int | None]

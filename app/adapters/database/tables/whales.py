@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import CheckConstraint, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.adapters.database.base import Base, hash_text, not_negative, one_of, share
@@ -13,7 +13,8 @@ from app.adapters.database.base import Base, hash_text, not_negative, one_of, sh
 class WhaleRow(Base):
     """One transaction; `timestamp` is when it was first seen, `detected_at` when we knew it for a whale.
 
-    `btc_value` is `moved_sat` in BTC, for clients of the earlier system.
+    `btc_value` is `moved_sat` in BTC, for clients of the earlier system. `left_at` says since when it is out of the
+    mempool without our knowing why; `outpoints` what it spends, as `txid:vout`.
     """
 
     __tablename__ = "whale_transactions"
@@ -23,6 +24,14 @@ class WhaleRow(Base):
         Index(None, "status", "timestamp"),
         Index(None, "prediction_id"),
         Index(None, "block_height"),
+        Index(None, "block_hash"),
+        # What was missed is counted by its time, among very many others.
+        Index(
+            "ix_whale_transactions_missed",
+            "confirmed_at",
+            sqlite_where=text("status = 'missed'"),
+            postgresql_where=text("status = 'missed'"),
+        ),
         hash_text("txid"),
         hash_text("replaced_by"),
         one_of("urgency_level", "critical", "high", "medium", "low"),
@@ -41,6 +50,7 @@ class WhaleRow(Base):
         not_negative("block_height"),
         not_negative("predicted_block"),
         not_negative("tip_height"),
+        hash_text("block_hash"),
     )
 
     txid: Mapped[str] = mapped_column(primary_key=True)
@@ -68,3 +78,7 @@ class WhaleRow(Base):
     confirmed_at: Mapped[datetime | None]
     source: Mapped[str]
     usd_value: Mapped[float | None]
+    inputs_resolved: Mapped[bool] = mapped_column(server_default=false())
+    left_at: Mapped[datetime | None]
+    block_hash: Mapped[str | None]
+    outpoints: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))

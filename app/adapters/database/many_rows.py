@@ -1,0 +1,57 @@
+"""Many rows at once, in statements of a size that both databases take."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from app.adapters.database.base import Base
+
+Item = TypeVar("Item")
+
+# SQLite of Debian 12 takes 32,766 parameters a statement; more keys than these make none faster.
+_CHUNK = 500
+
+
+def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Yield `items` in lists of at most 500, as many as a statement should ask for."""
+    rest = iter(items)
+    while chunk := list(islice(rest, _CHUNK)):
+        yield chunk
+
+
+def insert_absent(connection: Connection, table: type[Base], key: str, rows: Sequence[Mapping[str, Any]]) -> set[Any]:
+    """Insert those of `rows` whose `key` the table does not have; return the keys of those."""
+    if not rows:
+        return set()
+    column = getattr(table, key)
+    statement = _insert(connection)(table).on_conflict_do_nothing(index_elements=[column]).returning(column)
+    return set(connection.execute(statement, _in_order(rows, key)).scalars())
+
+
+def upsert(
+    connection: Connection, table: type[Base], key: str, rows: Sequence[Mapping[str, Any]], kept: Collection[str] = ()
+) -> None:
+    """Insert `rows`; a row whose `key` is there already becomes the new one, but for the columns `kept`."""
+    if not rows:
+        return
+    statement = _insert(connection)(table)
+    changed = {name: statement.excluded[name] for name in rows[0] if name != key and name not in kept}
+    statement = statement.on_conflict_do_update(index_elements=[getattr(table, key)], set_=changed)
+    connection.execute(statement, _in_order(rows, key))
+
+
+def _in_order(rows: Sequence[Mapping[str, Any]], key: str) -> list[dict[str, Any]]:
+    """Return `rows` by `key`: two who lock the same rows in one order never wait for each other."""
+    return [dict(row) for row in sorted(rows, key=lambda row: row[key])]
+
+
+def _insert(connection: Connection) -> Any:  # noqa: ANN401 - either dialect's own, which no base class joins
+    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
