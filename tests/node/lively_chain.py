@@ -14,7 +14,8 @@ from app.services.onchain_price import OnchainPrice, estimate_recent
 from tests.node.bitcoind import Bitcoind, regtest_bitcoind
 from tests.node.programs.life.history import History
 from tests.node.programs.life.ledger import Ledger
-from tests.node.programs.life.present import Pace, Present
+from tests.node.programs.life.pace import Pace
+from tests.node.programs.life.present import Present
 from tests.node.programs.life.purse import Purse
 from tests.node.programs.life.scripts import Scripts
 from tests.node.programs.life.transaction import Coin

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from app.domain.price.estimate import estimate_price
 from tests.node.bitcoind import regtest_bitcoind
 from tests.node.lively_chain import BLOCK_SECONDS, PAYMENTS, SAT_PER_BTC, STARTED, LivelyChain, lively_chain
-from tests.node.programs.life.history import BLOCKS, COINS_PER_PAYMENT, History
-from tests.node.programs.life.present import NoCoinsError
+from tests.node.programs.life.history import BLOCKS, History
+from tests.node.programs.life.pace import COINS_PER_PAYMENT
 from tests.node.programs.life.purse import Purse
 from tests.node.programs.life.scripts import Scripts
 from tests.node.programs.life.spending import WINDOW_BLOCKS, Spending
 from tests.node.programs.life.transaction import Coin, Transaction
+from tests.node.programs.life.whales import NoCoinsError
 from tests.node.programs.price_path import PricePath
 
 HOUR = 3600

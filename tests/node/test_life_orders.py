@@ -20,7 +20,7 @@ import pytest
 from tests.node.bitcoind import CHECKOUT, Bitcoind, regtest_bitcoind
 from tests.node.programs.bitcoind_rpc import BitcoindRpc, UnreachableError
 from tests.node.programs.life.history import BLOCKS
-from tests.node.programs.life.present import Pace
+from tests.node.programs.life.pace import Pace
 from tests.node.programs.life.service import Service
 from tests.node.programs.price_path import PricePath
 

@@ -11,8 +11,10 @@ from typing import Any
 
 from tests.node.programs.demonstration import Demonstration
 from tests.node.programs.life.control import ControlSocket, ask
-from tests.node.programs.life.present import Pace
+from tests.node.programs.life.pace import Pace
+from tests.node.programs.life.record import Record
 from tests.node.programs.life.service import Service
+from tests.node.programs.life.whale_orders import add_whale_orders
 
 _SOCKET = Path(os.environ.get("LIFE_SOCKET", "/run/life/control.sock"))
 _STATUS_SECONDS, _ORDER_SECONDS = 10.0, 300.0
@@ -48,8 +50,7 @@ def parser() -> argparse.ArgumentParser:
     speed.add_argument("factor", type=float, nargs="?")
     mine = orders.add_parser("mine", help="mine now")
     mine.add_argument("blocks", type=int, nargs="?", default=1)
-    whale = orders.add_parser("whale", help="send one transaction that moves so many bitcoin and more")
-    whale.add_argument("btc", type=float, nargs="?", default=150)
+    add_whale_orders(orders)
     orders.add_parser("serve", help="be the generator; the service life does this")
     for order in orders.choices.values():
         order.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print the answer as JSON")
@@ -59,11 +60,8 @@ def parser() -> argparse.ArgumentParser:
 def serve() -> None:
     """Live until ended."""
     world = Demonstration.of_environment()
-    pace = Pace(
-        payments=int(os.environ.get("LIFE_PAYMENTS", Pace.payments)),
-        block_seconds=float(os.environ.get("LIFE_BLOCK_SECONDS", Pace.block_seconds)),
-    )
-    Service(world.rpc(), world.seed, world.price(), pace).run(ControlSocket(_SOCKET))
+    service = Service(world.rpc(), world.seed, world.price(), Pace.of_environment(), Record.of_environment())
+    service.run(ControlSocket(_SOCKET))
 
 
 def show(answer: dict[str, Any], *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ import random
 
 from tests.node.programs.bitcoind_rpc import BitcoindRpc
 from tests.node.programs.life.block import assemble, reward_sat
+from tests.node.programs.life.pace import COINS_PER_PAYMENT
 from tests.node.programs.life.purse import Purse
 from tests.node.programs.life.scripts import Scripts
 from tests.node.programs.life.spending import SAT_PER_BTC, WINDOW_BLOCKS, Spending
@@ -24,7 +25,6 @@ _TIP_AGE_SECONDS = 5
 _SPLIT_FEE_SAT = 400_000
 _HOARD_COINBASES = 20
 _SHARE_WHALES = 0.002
-COINS_PER_PAYMENT = 260
 
 
 class History:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from tests.node.programs.bitcoind_rpc import BitcoindRpc, RpcError
@@ -13,6 +14,8 @@ from tests.node.programs.life.spending import SAT_PER_BTC
 from tests.node.programs.life.transaction import Coin, Transaction
 
 _ALREADY_SCANNING = -8
+# A description is several kilobytes of JSON.
+_ASKED_AT_ONCE = 500
 
 
 class Ledger:
@@ -40,15 +43,21 @@ class Ledger:
         self.purse.clear()
         self.pending.clear()
         self._immature.clear()
-        waiting = [(txid, True) for txid in self._rpc.call("getrawmempool")]
-        # A transaction that was mined in this very moment has no answer, and its coins are not in the scan.
-        found = [each for each in self._rpc.batch("getrawtransaction", waiting) if not isinstance(each, RpcError)]
-        self._spent_by_strangers = {(spent["txid"], spent["vout"]) for each in found for spent in each["vin"]}
+        self._spent_by_strangers = set(self._spent_in_mempool())
         scan = self._scan()
         self.tip, self.tip_hash = scan["height"], scan["bestblock"]
         for unspent in sorted(scan["unspents"], key=lambda each: int(each["height"])):
             if (unspent["txid"], unspent["vout"]) not in self._spent_by_strangers:
                 self._take_in(unspent, unspent["vout"], unspent["scriptPubKey"], unspent["height"], unspent["coinbase"])
+
+    def follow(self) -> None:
+        """Look for our coins again if somebody else mined, or the chain was reorganised."""
+        if self._rpc.call("getbestblockhash") != self.tip_hash:
+            self.recover()
+
+    def descriptor(self, number: int) -> str:
+        """Return one of our scripts in the form that bitcoind's calls take."""
+        return self._scripts.descriptor(number)
 
     def connect(self, block: dict[str, Any]) -> None:
         """Take in a block, as `getblock` describes it at verbosity 2, that lies on the tip."""
@@ -76,6 +85,14 @@ class Ledger:
             self._immature.append(coin)
         else:
             self.purse.add([coin])
+
+    def _spent_in_mempool(self) -> Iterator[tuple[str, int]]:
+        waiting = [(txid, True) for txid in self._rpc.call("getrawmempool")]
+        for start in range(0, len(waiting), _ASKED_AT_ONCE):
+            for each in self._rpc.batch("getrawtransaction", waiting[start : start + _ASKED_AT_ONCE]):
+                # A transaction that was mined in this very moment has no answer, and its coins are not in the scan.
+                if not isinstance(each, RpcError):
+                    yield from ((spent["txid"], spent["vout"]) for spent in each["vin"])
 
     def _scan(self) -> dict[str, Any]:
         descriptors = [self._scripts.descriptor(number) for number in range(len(self._scripts.output))]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 
 COUNT = 4096
+# The last of them are those of exchanges: nobody pays to them by chance.
+FIRST_EXCHANGE = COUNT - 16
 _PUSH_32, _EQUAL, _NOT = b"\x20", b"\x87", b"\x91"
 
 
@@ -27,3 +29,8 @@ class Scripts:
     def descriptor(self, number: int) -> str:
         """Return the script in the form that bitcoind's calls take."""
         return f"raw({self.output[number].hex()})"
+
+
+def is_exchange(script: int | bytes) -> bool:
+    """Return whether a script, by its number, is one of an exchange; those of strangers, in bytes, never are."""
+    return isinstance(script, int) and script >= FIRST_EXCHANGE

@@ -9,19 +9,18 @@ from typing import Any
 from tests.node.programs.bitcoind_rpc import BitcoindRpc, RpcError, UnreachableError
 from tests.node.programs.life import history
 from tests.node.programs.life.control import ControlSocket
-from tests.node.programs.life.present import NoCoinsError, Pace, Present
-from tests.node.programs.life.spending import SAT_PER_BTC, WINDOW_BLOCKS
+from tests.node.programs.life.pace import Pace
+from tests.node.programs.life.present import Present
+from tests.node.programs.life.record import Record
+from tests.node.programs.life.spending import WINDOW_BLOCKS
+from tests.node.programs.life.whale_orders import OrderError, whale_orders
+from tests.node.programs.life.whales import NoCoinsError
 from tests.node.programs.price_path import PricePath
 
 _STEP_SECONDS = 0.2
 _AGAIN_SECONDS = 0.5
 _MOST_MINED_AT_ONCE = 1000
 _FASTEST, _SLOWEST = 100.0, 0.01
-_LEAST_WHALE_BTC, _MOST_WHALE_BTC = 1.0, 100_000.0
-
-
-class OrderError(Exception):
-    """An order that makes no sense; the message says what would."""
 
 
 class Service:
@@ -32,14 +31,15 @@ class Service:
         seed: Of scripts, history and present.
         price: The true price.
         pace: Payments and blocks at speed 1.
+        record: Where whales are written down, if they are.
     """
 
-    def __init__(self, rpc: BitcoindRpc, seed: int, price: PricePath, pace: Pace) -> None:
+    def __init__(self, rpc: BitcoindRpc, seed: int, price: PricePath, pace: Pace, record: Record | None = None) -> None:
         self._rpc = rpc
         self._seed = seed
         self._price = price
         self._pace = pace
-        self._present = Present(rpc, seed, price, pace)
+        self._present = Present(rpc, seed, price, pace, record)
         self._ready = False
         self._running = True
         self._speed = 1.0
@@ -66,7 +66,7 @@ class Service:
                 # A history that was interrupted; its blocks would be too old by now.
                 self._rpc.call("invalidateblock", self._rpc.call("getblockhash", 1))
             started = time.monotonic()
-            history.History(self._rpc, self._seed, self._price, self._pace.payments, time.time()).make()
+            history.History(self._rpc, self._seed, self._price, self._pace.past_payments, time.time()).make()
             print(f"history: {history.BLOCKS} blocks in {time.monotonic() - started:.1f} s", flush=True)
         if not self._rpc.call("getmempoolinfo")["loaded"]:
             # What it has yet to load spends coins that seem to be free.
@@ -93,9 +93,8 @@ class Service:
             "stop": self._stop,
             "start": self._start,
             "mine": self._mine_some,
-            "whale": self._whale,
             "price": self._true_price,
-        }
+        } | whale_orders(self._present.whales)
         if not self._ready and order.get("do") != "status":
             return {"error": f"the chain is not ready: {self._problem}"}
         carry_out = orders.get(str(order.get("do")))
@@ -129,9 +128,8 @@ class Service:
         )
 
     def _plan_block(self) -> None:
-        # Irregular, with the pace's mean; by a clock of its own, so that the seeded chances stay those of the payments.
-        share = 0.5 + time.time_ns() % 1000 / 1000
-        self._next_block = time.monotonic() + share * self._pace.block_seconds / self._speed
+        wait_seconds = self._pace.wait_seconds(self._seed, self._present.ledger.tip + 1)
+        self._next_block = time.monotonic() + wait_seconds / self._speed
 
     def _status(self, _: dict[str, Any]) -> dict[str, Any]:
         if not self._ready:
@@ -174,14 +172,6 @@ class Service:
         for _ in range(count):
             self._mine()
         return {"mined": count, "height": self._present.ledger.tip}
-
-    def _whale(self, order: dict[str, Any]) -> dict[str, Any]:
-        btc = float(order.get("btc", 150))
-        if not _LEAST_WHALE_BTC <= btc <= _MOST_WHALE_BTC:
-            raise OrderError(f"a whale moves {_LEAST_WHALE_BTC:g} to {_MOST_WHALE_BTC:g} BTC")
-        made = self._present.whale(round(btc * SAT_PER_BTC))
-        moved = sum(output.value_sat for output in made.outputs)
-        return {"txid": made.txid_le[::-1].hex(), "moved_btc": moved / SAT_PER_BTC, "vsize_vb": made.vsize_vb}
 
     def _true_price(self, _: dict[str, Any]) -> dict[str, Any]:
         tip = self._rpc.call("getblockcount")

@@ -7,7 +7,7 @@ import random
 from collections import Counter
 
 from tests.node.programs.life.purse import Purse
-from tests.node.programs.life.scripts import COUNT, Scripts
+from tests.node.programs.life.scripts import FIRST_EXCHANGE, Scripts
 from tests.node.programs.life.transaction import Coin, Output, Transaction, build, compact_size, vsize_vb
 from tests.node.programs.price_path import PricePath
 
@@ -103,8 +103,8 @@ class Spending:
         self._target_coins = target_coins
 
     def script(self, besides: frozenset[int] | set[int] = frozenset()) -> int:
-        """Return one of our scripts that is not among `besides`."""
-        while (number := self._chance.randrange(COUNT)) in besides:
+        """Return one of our scripts, none of an exchange, that is not among `besides`."""
+        while (number := self._chance.randrange(FIRST_EXCHANGE)) in besides:
             pass
         return number
 
@@ -144,12 +144,12 @@ class Spending:
     def whale(self, value_sat: int) -> Transaction | None:
         """Return a transaction that moves `value_sat` to a script that is not among its inputs', or None."""
         coins = self._purse.take_largest(value_sat + SAT_PER_BTC, _MOST_WHALE_COINS)
-        return self._finish("whale", coins, [Output(value_sat, -1)], self.feerate_sat_vb())
+        return self.finish("whale", coins, [Output(value_sat, -1)], self.feerate_sat_vb())
 
     def _consolidate(self, inputs: int) -> Transaction | None:
         """Merge coins of every size: if it were always the smallest, the change of payments would grow week by week."""
         coins = [coin for coin in (self._purse.take_any() for _ in range(inputs)) if coin is not None]
-        return self._finish("consolidation", coins, [], self.feerate_sat_vb())
+        return self.finish("consolidation", coins, [], self.feerate_sat_vb())
 
     def _pay(self, when: float, tip: int, old: int | None) -> Transaction | None:
         chance, share = self._chance, self._chance.random()
@@ -189,11 +189,27 @@ class Spending:
                 coins.append(coin)
             elif number == 0:
                 return None
-        return self._finish(kind, coins, outputs, rate, lock_height)
+        return self.finish(kind, coins, outputs, rate, lock_height)
 
-    def _finish(
-        self, kind: str, coins: list[Coin], outputs: list[Output], rate: float, lock_height: int = 0
+    def finish(  # noqa: PLR0913, PLR0917 - all that is left open of a transaction
+        self,
+        kind: str,
+        coins: list[Coin],
+        outputs: list[Output],
+        rate: float,
+        lock_height: int = 0,
+        change_script: int = -1,
     ) -> Transaction | None:
+        """Return the transaction that spends `coins`, with change; None, and the coins are free, if they are too few.
+
+        Args:
+            kind: For the counts.
+            coins: Taken from the purse.
+            outputs: A script of -1 stands for any of ours.
+            rate: Of the fee, in sat/vB.
+            lock_height: It is valid only above it.
+            change_script: Where the change goes; -1 stands for any of ours.
+        """
         fee = int(rate * vsize_vb(len(coins), [*outputs, Output(0, -1)])) + 1
         change = sum(coin.value_sat for coin in coins) - sum(output.value_sat for output in outputs) - fee
         if change < _DUST_SAT:
@@ -201,8 +217,8 @@ class Spending:
             return None
         taken = {coin.script for coin in coins}
         addressed = []
-        for output in [*outputs, Output(change, -1)]:
-            number = output.script if isinstance(output.script, bytes) else self.script(taken)
+        for output in [*outputs, Output(change, change_script)]:
+            number = self.script(taken) if output.script == -1 else output.script
             taken |= {number} if isinstance(number, int) else set()
             addressed.append(Output(output.value_sat, number))
         if self._chance.random() < 1 / 2:

@@ -39,7 +39,8 @@ class Transaction:
     """A finished transaction.
 
     Attributes:
-        kind: pay, sweep, consolidation, batch, note, whale, replacement, child; for the counts alone.
+        kind: pay, sweep, consolidation, batch, note, replacement, child, whale or whale-<shape>; for the counts and
+            the record alone.
         depth: How many unconfirmed transactions of ours it stands on.
         spent_by_child: The output that an unconfirmed transaction of ours spends already.
     """
@@ -53,6 +54,11 @@ class Transaction:
     wtxid_le: bytes
     depth: int = 0
     spent_by_child: int | None = None
+
+    @property
+    def txid(self) -> str:
+        """The txid as bitcoind writes it."""
+        return self.txid_le[::-1].hex()
 
     @property
     def vsize_vb(self) -> int:
