@@ -1,0 +1,274 @@
+"""All that is said about the mempool and about when something will be mined: the one thing the detector holds.
+
+What to tell it, as it happens (`key` is the first 8 bytes of the txid in display order, as an integer; times are Unix
+times; feerates are effective ones, in sat/vB):
+
+    outlook = Outlook(is_proof_of_work=network == "main", since=time of the tip when we began)
+    outlook.block_time(at)                      before all else: of the last 25 blocks or so, the oldest first; optional
+    outlook.added(key)                          it is in the mempool
+    outlook.priced(key, feerate, vsize, entered_at)     the node told its entry; again when that changed
+    outlook.lifted(key, feerate)                a child pays for it (feerate: that of the child, with its ancestors)
+    outlook.left(key)                           it left, and not by a block
+    outlook.mined(key)                          for each transaction of a block, and then
+    outlook.block_connected(vsize, at)          once for the block (vsize without the coinbase)
+    outlook.begin_sweep(expected) ... outlook.mark(key) ... outlook.sweep()     a snapshot: what is in it stays
+
+What to ask:
+
+    outlook.urgency(feerate)                    score and level
+    outlook.prediction(feerate, package_vsize, now, is_waiting=...)     blocks to wait, with probabilities
+    outlook.fees()                              histogram, projected blocks, feerates
+    key in outlook, len(outlook), outlook.unpriced, outlook.priced_share
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from app.domain.mempool.arrivals import Arrivals
+from app.domain.mempool.bands import band_of
+from app.domain.mempool.block_space import BlockSpace
+from app.domain.mempool.block_times import BlockTimes
+from app.domain.mempool.bumps import Bumps
+from app.domain.mempool.distribution import Horizon, horizon
+from app.domain.mempool.projected_blocks import (
+    ProjectedBlock,
+    economy_feerate_sat_vb,
+    next_block_feerate_sat_vb,
+    projected_blocks,
+)
+from app.domain.mempool.queue import Prospect, block_probabilities
+from app.domain.mempool.table import MULTIPLIER
+from app.domain.mempool.urgency import urgency_level, urgency_score
+from app.domain.mempool.waiting import MOST, Waiting
+
+if TYPE_CHECKING:
+    from app.domain.mempool.histogram import Ahead, FeeBand
+
+# A work of proof is known to take 600 seconds and to be forgetful; elsewhere anybody mines as he likes.
+_CERTAINTY_BLOCKS, _UNCERTAINTY_BLOCKS = 200.0, 1.0
+# Miners work on templates of about 10 seconds' age, a sixtieth of a block's time.
+_TEMPLATE_AGE_SHARE = 1 / 60
+
+
+class Urgency(NamedTuple):
+    """The share of the mempool that is outbid, 0 to 1, and what that is called."""
+
+    score: float
+    level: str
+
+
+class Prediction(NamedTuple):
+    """When a transaction will be mined.
+
+    Attributes:
+        horizon: Blocks to wait: expected, earliest, latest. The next block is the tip's height + 1.
+        next_block_probability: That of 1 block to wait.
+        distribution: Probability of 1, 2, ... blocks to wait; the last one is that of all later ones. Sums to 1.
+        ahead_vb: What is taken before it, itself not included.
+        inputs: All that it was computed from, and `distribution`, as JSON may hold it.
+    """
+
+    horizon: Horizon
+    next_block_probability: float
+    distribution: list[float]
+    ahead_vb: int
+    inputs: dict[str, Any]
+
+
+class Fees(NamedTuple):
+    """The state of the mempool; feerates are None when nothing waits.
+
+    Attributes:
+        transaction_count: All that wait, with or without a known fee.
+        vsize_vb: Of those with a known fee, as everything that follows.
+        bands: The histogram, the highest feerate first.
+    """
+
+    transaction_count: int
+    vsize_vb: int
+    next_block_feerate_sat_vb: float | None
+    economy_feerate_sat_vb: float | None
+    bands: list[FeeBand]
+    projected_blocks: list[ProjectedBlock]
+
+
+class Outlook:
+    """What waits, what comes, and what blocks take.
+
+    Args:
+        is_proof_of_work: Blocks come every 600 seconds on average, at random; else their pace is learned.
+        since: Unix time from which on all that entered the mempool is told, or was still there when it was told:
+            the time of the block that was the tip when we began.
+        most: How many transactions are kept; further ones are only counted.
+        multiplier: An odd number of 64 bits, drawn at random (see Table).
+    """
+
+    def __init__(self, *, is_proof_of_work: bool, since: float, most: int = MOST, multiplier: int = MULTIPLIER) -> None:
+        self._waiting = Waiting(most, multiplier)
+        self._times = BlockTimes(_CERTAINTY_BLOCKS if is_proof_of_work else _UNCERTAINTY_BLOCKS)
+        self._space = BlockSpace()
+        self._arrivals = Arrivals(since)
+        self._bumps = Bumps()
+
+    def __len__(self) -> int:
+        """Return how many wait, with or without a known fee."""
+        return len(self._waiting) + self._waiting.untracked
+
+    def __contains__(self, key: int) -> bool:
+        """Return whether a transaction is known to wait."""
+        return key in self._waiting
+
+    @property
+    def unpriced(self) -> int:
+        """How many wait whose fee is not known."""
+        return self._waiting.unpriced + self._waiting.untracked
+
+    @property
+    def priced_share(self) -> float:
+        """The share, by number, of those that wait whose fee is known; 1 when nothing waits."""
+        return 1 - self.unpriced / len(self) if len(self) else 1.0
+
+    def added(self, key: int) -> None:
+        """Learn that a transaction is in the mempool."""
+        self._waiting.add(key)
+
+    def priced(self, key: int, feerate_sat_vb: float, vsize_vb: int, entered_at: float) -> None:
+        """Learn what a transaction pays, and when it entered the mempool; again whenever that changes."""
+        if entered_at >= self._arrivals.since and self._waiting.find(key) is None:
+            self._arrivals.came(band_of(feerate_sat_vb), vsize_vb)
+        self._waiting.price(key, feerate_sat_vb, vsize_vb)
+
+    def lifted(self, key: int, feerate_sat_vb: float) -> None:
+        """Learn that a child pays for a transaction; a feerate that is not higher than its own changes nothing."""
+        before = self._waiting.find(key)
+        if before is None or before.band >= (band := band_of(feerate_sat_vb)):
+            return
+        self._bumps.bumped()
+        self._arrivals.left(*before)
+        self._arrivals.came(band, before.vsize_vb)
+        self._waiting.lift(key, feerate_sat_vb)
+
+    def left(self, key: int) -> bool:
+        """Learn that a transaction left other than by a block, mostly since it was replaced; return if it was known."""
+        before = self._waiting.find(key)
+        if before is not None:
+            self._bumps.bumped()
+            self._arrivals.left(*before)
+        return self._waiting.remove(key)
+
+    def mined(self, key: int) -> bool:
+        """Learn that a block holds a transaction; return whether it was known to wait."""
+        return self._waiting.remove(key)
+
+    def block_time(self, at: float) -> None:
+        """Learn when a block came that was there before us."""
+        self._times.came(at)
+
+    def block_connected(self, vsize_vb: int, at: float) -> None:
+        """Learn that a block came, after `mined` was told of each of its transactions.
+
+        Args:
+            vsize_vb: Of its transactions, without the coinbase.
+            at: When it came, by our clock; or by its header's, if it came before us.
+        """
+        too_late_vb = self._arrivals.total_rate_vb_second(at) * 2 * self._template_age_seconds
+        self._space.came(vsize_vb, self._waiting.histogram.total_vb - too_late_vb)
+        self._bumps.block_came(len(self._waiting))
+        self._arrivals.block_came(at)
+        self._times.came(at)
+
+    def begin_sweep(self, expected: int = 0) -> None:
+        """Begin to compare with a snapshot of about `expected` transactions."""
+        self._waiting.begin_sweep(expected)
+
+    def mark(self, key: int) -> bool:
+        """Note that the snapshot holds a transaction; return False if we did not know it, and then it is not added."""
+        return self._waiting.mark(key)
+
+    def sweep(self) -> list[int]:
+        """Forget what the snapshot does not hold and was not added since the sweep began; return their keys."""
+        return self._waiting.sweep()
+
+    def urgency(self, feerate_sat_vb: float) -> Urgency:
+        """Return how urgent a transaction with that effective feerate is."""
+        score = urgency_score(self._waiting.ahead(feerate_sat_vb), self._waiting.histogram.total_vb)
+        return Urgency(score, urgency_level(score))
+
+    def prediction(
+        self, feerate_sat_vb: float, package_vsize_vb: int, now: float, *, is_waiting: bool = True
+    ) -> Prediction:
+        """Return when a transaction will be mined.
+
+        Args:
+            feerate_sat_vb: Effective: with cheap unconfirmed parents, that of it and its ancestors together.
+            package_vsize_vb: Its own virtual size, with the unconfirmed ancestors that are mined by its feerate.
+            now: Unix time.
+            is_waiting: Its package was priced already, so it is among what waits at its feerate.
+        """
+        higher_vb, same_vb = self._ahead(feerate_sat_vb, package_vsize_vb if is_waiting else 0)
+        prospect = self._prospect(feerate_sat_vb, higher_vb, same_vb, package_vsize_vb, now)
+        distribution = [round(each, 6) for each in block_probabilities(prospect)]
+        inputs = {
+            "feerate_sat_vb": feerate_sat_vb,
+            "package_vsize_vb": package_vsize_vb,
+            "higher_vb": round(higher_vb),
+            "same_vb": round(same_vb),
+            "priced_share": round(self.priced_share, 4),
+            "seconds_since_block": round(self._times.since_last(now), 1),
+            "block_seconds": round(self._times.mean_seconds, 2),
+            "block_phases": prospect.phases,
+            "block_sizes_vb": sorted(prospect.sizes_vb),
+            "inflow_vb": round(prospect.inflow_vb),
+            "inflow_unsteadiness": round(prospect.unsteadiness, 4),
+            "lump_vb": round(prospect.lump_vb),
+            "missed_probability": round(prospect.missed_probability, 4),
+            "bumped_probability": round(prospect.bumped_probability, 4),
+            "distribution": distribution,
+        }
+        ahead_vb = round(higher_vb + same_vb / 2)
+        return Prediction(horizon(distribution), distribution[0], distribution, ahead_vb, inputs)
+
+    def fees(self) -> Fees:
+        """Return the state of the mempool."""
+        bands = list(self._waiting.histogram.bands())
+        blocks = projected_blocks(bands, self._space.usual_vb)
+        return Fees(
+            len(self),
+            self._waiting.histogram.total_vb,
+            next_block_feerate_sat_vb(blocks),
+            economy_feerate_sat_vb(blocks),
+            bands,
+            blocks,
+        )
+
+    @property
+    def _template_age_seconds(self) -> float:
+        return self._times.mean_seconds * _TEMPLATE_AGE_SHARE
+
+    def _ahead(self, feerate_sat_vb: float, own_vb: int) -> tuple[float, float]:
+        """Return what is ahead, without its own package, as if those of unknown fee paid as the others do."""
+        ahead: Ahead = self._waiting.ahead(feerate_sat_vb)
+        # With nothing priced at all there is nothing to go by.
+        share = self.priced_share or 1.0
+        return ahead.higher_vb / share, max(0, ahead.same_vb - own_vb) / share
+
+    def _prospect(
+        self, feerate_sat_vb: float, higher_vb: float, same_vb: float, package_vsize_vb: int, now: float
+    ) -> Prospect:
+        times, space_vb = self._times, self._space.usual_vb
+        inflow = self._arrivals.above(
+            band_of(feerate_sat_vb), now, min(space_vb, higher_vb + same_vb / 2), times.mean_seconds
+        )
+        return Prospect(
+            least_vb=higher_vb + package_vsize_vb,
+            most_vb=higher_vb + same_vb + package_vsize_vb,
+            sizes_vb=self._space.sizes_vb,
+            phases_left=times.phases_left(now),
+            phases=times.phases,
+            inflow_vb=inflow.rate_vb_second * times.mean_seconds,
+            unsteadiness=inflow.unsteadiness,
+            lump_vb=self._arrivals.lump_vb,
+            missed_probability=times.probability_within(self._template_age_seconds, now),
+            bumped_probability=self._bumps.probability_a_block,
+        )
