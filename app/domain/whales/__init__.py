@@ -1,0 +1,1 @@
+"""Whales: which transactions are, what they do, and what becomes of them."""

@@ -1,0 +1,1 @@
+"""Whales followed from first sight to their end."""

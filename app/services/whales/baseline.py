@@ -1,0 +1,60 @@
+"""What anybody could have said: in the node's own template means the next block, anything else the one after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.services.whales.chain import Chain
+    from app.services.whales.clocks import Clocks
+    from app.services.whales.draft import Draft
+    from app.services.whales.mempool_node import MempoolNode
+    from app.services.whales.whale_store import WhaleStore
+
+
+class Baseline:
+    """Asks for a template shortly after whales were seen, never before they have been told of.
+
+    A template takes the node far longer than anything else it is asked for, so several whales share one.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts that it connects, every one named
+        self,
+        *,
+        node: MempoolNode,
+        store: WhaleStore,
+        chain: Chain,
+        draft: Draft,
+        clocks: Clocks,
+        every_seconds: float,
+    ) -> None:
+        self._node = node
+        self._store = store
+        self._chain = chain
+        self._draft = draft
+        self._clocks = clocks
+        self._every_seconds = every_seconds
+        self._next_at = 0.0
+        self._waiting: list[str] = []
+
+    def await_template(self, prediction_id: str) -> None:
+        """Let a prediction have a naive one beside it."""
+        self._waiting.append(prediction_id)
+
+    def keep(self) -> None:
+        """Draft the naive predictions that are due; may raise NodeError or StorageError.
+
+        A whale whose block has come meanwhile gets none: what was known at its first sight cannot be had any more.
+        """
+        now_seconds = self._clocks.seconds()
+        if not self._waiting or now_seconds < self._next_at:
+            return
+        self._next_at = now_seconds + self._every_seconds
+        template, tip = self._node.template(), self._chain.tip
+        if template is not None and tip is not None and template.previous_hash == tip[1]:
+            for prediction in self._store.predictions(self._waiting):
+                if prediction.tip_height == tip[0] and prediction.outcome == "pending":
+                    is_next = prediction.txid in template.txids
+                    prediction.baseline_block = tip[0] + (1 if is_next else 2)
+                    self._draft.predict(prediction)
+        self._waiting.clear()

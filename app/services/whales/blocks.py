@@ -1,0 +1,228 @@
+"""Blocks that join or leave the chain, and what that means for whales."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from app.domain.blocks.malformed import MalformedBlockError
+from app.services.block_source import BadBlockError, BlockPrunedError
+from app.services.whales.block_look import BlockLook, look_through
+from app.services.whales.examination import Looked, new_whale
+from app.services.whales.mempool_view import key_of
+from app.services.whales.telling import NO_FORECAST, reorganisation, whale_alert
+from app.services.whales.whale_store import BlockFlow
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from app.domain.mempool.outlook import Outlook
+    from app.domain.whales.parts import Parts
+    from app.services.whales.candidates import Candidates
+    from app.services.whales.chain import Chain, Step
+    from app.services.whales.clocks import Clocks
+    from app.services.whales.draft import Draft
+    from app.services.whales.examination import Examination
+    from app.services.whales.fates import Fates
+    from app.services.whales.followed import Followed
+    from app.services.whales.limits import DetectorLimits
+    from app.services.whales.mempool_node import BlockPlace, MempoolNode
+    from app.services.whales.whale_store import Whale, WhalePrediction, WhaleStore
+
+_log = logging.getLogger(__name__)
+
+# A block may carry a time that far from ours; what is older was mined while nobody looked.
+_FRESH = timedelta(hours=2)
+
+
+class Blocks:
+    """Takes one block at a time.
+
+    Args:
+        node: Has the blocks.
+        store: Knows the whales of earlier times.
+        examination: Tells what a transaction moves.
+        outlook: What waits, and what blocks hold.
+        chain: What has been looked through, and what comes next.
+        candidates: What was in the mempool and has not been looked at.
+        followed: The whales that wait.
+        fates: Ends them.
+        draft: Takes what was found.
+        limits: From where on.
+        clocks: The time.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts that it connects, every one named
+        self,
+        *,
+        node: MempoolNode,
+        store: WhaleStore,
+        examination: Examination,
+        outlook: Outlook,
+        chain: Chain,
+        candidates: Candidates,
+        followed: Followed,
+        fates: Fates,
+        draft: Draft,
+        limits: DetectorLimits,
+        clocks: Clocks,
+    ) -> None:
+        self._node = node
+        self._store = store
+        self._examination = examination
+        self._outlook = outlook
+        self._chain = chain
+        self._candidates = candidates
+        self._followed = followed
+        self._fates = fates
+        self._draft = draft
+        self._limits = limits
+        self._clocks = clocks
+
+    def go_on(self) -> None:
+        """Take the next block, if there is one; may raise OnchainPriceError or StorageError, and then changes nothing.
+
+        Nothing may be drafted: what is asked of the store has to be true.
+        """
+        step = self._chain.next_step(self._node, self._clocks.seconds())
+        if step is None:
+            return
+        if step.is_connect:
+            self._connect(step)
+        else:
+            self._disconnect(step)
+
+    def _connect(self, step: Step) -> None:
+        place = step.place
+        at = self._time_of(place)
+        look = self._look(place)
+        if look is None:
+            # It stays unknown which whales it held; the chain goes on.
+            self._chain.lost_blocks += 1
+            self._draft.block(_flow_of(place, [], at, is_connected=True))
+            self._chain.done(step)
+            return
+        held, unknown = self._whales_of(look, place, at)
+        rivals = self._conflicting(look)
+        deep = self._chain.hash_at_depth(self._limits.final_confirmations - 1)
+        final = self._store.whales_in(deep) if deep is not None else []
+        predictions = self._predictions([*held, *rivals, *final])
+        # From here on nothing is asked, and nothing can fail.
+        for whale in unknown:
+            told = whale_alert(whale, NO_FORECAST, []) if whale.status == "pending" else None
+            self._draft.sight(whale, None, told)
+        waited = [whale for whale in [*held, *unknown] if whale.status != "missed"]
+        for whale in held:
+            if whale.status == "missed":
+                # In a block that has left the chain, without a word to us.
+                whale.block_height, whale.block_hash = place.height, place.block_hash
+                self._draft.change(whale)
+        self._fates.confirm(waited, predictions, place.height, place.block_hash, at)
+        self._fates.conflict(rivals, predictions, place.height, place.block_hash, at)
+        self._fates.finish(final, predictions, at)
+        self._draft.block(_flow_of(place, [*held, *unknown], self._clocks.now(), is_connected=True))
+        self._forget(look, at)
+        self._chain.done(step)
+
+    def _disconnect(self, step: Step) -> None:
+        place, now = step.place, self._clocks.now()
+        whales = self._store.whales_in(place.block_hash)
+        predictions = self._predictions(whales)
+        held = [whale for whale in whales if whale.status != "conflicted"]
+        self._draft.block(_flow_of(place, held, now, is_connected=False))
+        self._draft.tell(reorganisation(now, place.height - 1, [place.block_hash], [whale.txid for whale in whales]))
+        self._fates.reopen(whales, predictions, now, "reorganisation")
+        for whale in whales:
+            if key_of(bytes.fromhex(whale.txid)) not in self._outlook:
+                self._fates.leave(whale, now, self._clocks.seconds())
+        self._chain.done(step)
+
+    def _predictions(self, whales: Sequence[Whale]) -> Sequence[WhalePrediction]:
+        """Return what was predicted of these, and what is about them since they replaced others."""
+        if not whales:
+            return []
+        own = self._store.predictions([whale.prediction_id for whale in whales if whale.prediction_id])
+        about = self._store.predictions_of([whale.txid for whale in whales])
+        return list({each.prediction_id: each for each in [*own, *about]}.values())
+
+    def _time_of(self, place: BlockPlace) -> datetime:
+        """Return when a block came: now, unless it came long before anybody looked."""
+        now, told = self._clocks.now(), datetime.fromtimestamp(place.time, UTC)
+        return told if now - told > _FRESH else now
+
+    def _look(self, place: BlockPlace) -> BlockLook | None:
+        try:
+            raw = self._node.raw_block(place.block_hash)
+        except BlockPrunedError:
+            _log.warning("a block was deleted before it was looked through", extra={"block": place.block_hash})
+            return None
+        try:
+            return look_through(raw, self._limits.threshold_sat, self._followed.outpoints)
+        except MalformedBlockError as error:
+            raise BadBlockError(f"bitcoind gave a block {place.block_hash} that is none: {error}") from error
+
+    def _whales_of(self, look: BlockLook, place: BlockPlace, at: datetime) -> tuple[list[Whale], list[Whale]]:
+        """Return the whales of a block that were known, and those that were not."""
+        large = [each for each in look.worth_a_look if each.value_sat >= self._limits.threshold_sat]
+        known = self._store.find([each.txid for each in large if self._followed.get(each.txid) is None])
+        held = []
+        for parts in look.worth_a_look:
+            whale = self._followed.get(parts.txid) or known.get(parts.txid)
+            if whale is not None:
+                held.append(whale)
+        seen = {whale.txid for whale in held}
+        return held, self._unknown_whales([each for each in large if each.txid not in seen], place, at)
+
+    def _unknown_whales(self, unknown: Sequence[Parts], place: BlockPlace, at: datetime) -> list[Whale]:
+        """Return the whales among these: missed, or pending if they were in the mempool and left it unlooked-at."""
+        mined = [self._node.mined(parts.txid, place.block_hash) for parts in unknown]
+        moved = self._examination.movements(unknown, [each.prevouts if each else None for each in mined])
+        whales = []
+        for parts, said, movement in zip(unknown, mined, moved, strict=True):
+            if movement.moved_sat < self._limits.threshold_sat:
+                continue
+            candidate = self._candidates.was_in_mempool(parts.txid)
+            whale = new_whale(Looked(parts, None, movement), candidate.source if candidate else "block", at, None)
+            if said is not None:
+                whale.fee_sat, whale.fee_rate = said.fee_sat, said.fee_sat / parts.vsize_vb
+            if candidate is None:
+                whale.status, whale.confirmed_at = "missed", at
+                whale.block_height, whale.block_hash = place.height, place.block_hash
+            whales.append(whale)
+        return whales
+
+    def _conflicting(self, look: BlockLook) -> list[Whale]:
+        """Return the followed whales that wanted to spend what the block spends; not those that it holds."""
+        held = {parts.txid for parts in look.worth_a_look}
+        found = {
+            whale.txid: whale
+            for parts in look.worth_a_look
+            for whale in self._followed.rivals(parts.txid, parts.spent)
+            if whale.txid not in held
+        }
+        return list(found.values())
+
+    def _forget(self, look: BlockLook, at: datetime) -> None:
+        for txid in look.txids:
+            self._outlook.mined(key_of(txid))
+            self._candidates.mined(txid.hex())
+        self._outlook.block_connected(look.vsize_vb, at.timestamp())
+
+
+def _flow_of(place: BlockPlace, whales: Collection[Whale], now: datetime, *, is_connected: bool) -> BlockFlow:
+    sums = dict.fromkeys(("inflow", "outflow", "internal", "unknown"), 0)
+    for whale in whales:
+        sums[whale.flow_type] += whale.moved_sat
+    return BlockFlow(
+        block_hash=place.block_hash,
+        block_height=place.height,
+        block_time=datetime.fromtimestamp(place.time, UTC),
+        is_connected=is_connected,
+        whale_count=len(whales),
+        inflow_sat=sums["inflow"],
+        outflow_sat=sums["outflow"],
+        internal_sat=sums["internal"],
+        unknown_sat=sums["unknown"],
+        created_at=now,
+    )

@@ -1,0 +1,89 @@
+"""The whales that are being followed: they wait in the mempool, or have left it and may come back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.domain.whales.parts import outpoint_bytes
+from app.domain.whales.prevout import Outpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator, Sequence
+
+    from app.services.whales.whale_store import Whale
+
+
+class Followed:
+    """Whales by txid, and by what they spend."""
+
+    def __init__(self) -> None:
+        self._whales: dict[str, Whale] = {}
+        self._spenders: dict[bytes, str] = {}
+        # By the monotonic clock; whatever the time of day does meanwhile.
+        self._left_at_seconds: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._whales)
+
+    def __iter__(self) -> Iterator[Whale]:
+        """Yield each of them; they may change meanwhile."""
+        return iter(list(self._whales.values()))
+
+    @property
+    def outpoints(self) -> Container[bytes]:
+        """All that they spend, as it stands in transactions."""
+        return self._spenders
+
+    def get(self, txid: str) -> Whale | None:
+        """Return the whale `txid`, if it is followed."""
+        return self._whales.get(txid)
+
+    def add(self, whale: Whale) -> None:
+        """Follow a whale."""
+        self._whales[whale.txid] = whale
+        for outpoint in _outpoints(whale):
+            self._spenders[outpoint] = whale.txid
+
+    def remove(self, txid: str) -> None:
+        """Follow it no longer; what another whale spends as well stays known of that one."""
+        whale = self._whales.pop(txid, None)
+        self._left_at_seconds.pop(txid, None)
+        if whale is None:
+            return
+        for outpoint in _outpoints(whale):
+            if self._spenders.get(outpoint) == txid:
+                del self._spenders[outpoint]
+
+    def rivals(self, txid: str, spent: Iterable[bytes]) -> Sequence[Whale]:
+        """Return the whales other than `txid` that spend one of `spent`, each once."""
+        found = {self._spenders[outpoint] for outpoint in spent if outpoint in self._spenders}
+        return [self._whales[other] for other in sorted(found - {txid})]
+
+    def leave(self, whale: Whale, at_seconds: float) -> None:
+        """Note when a whale left the mempool, by the monotonic clock."""
+        self._left_at_seconds.setdefault(whale.txid, at_seconds)
+
+    def come_back(self, whale: Whale) -> None:
+        """Note that it is in the mempool again."""
+        self._left_at_seconds.pop(whale.txid, None)
+
+    def away_since(self, until_seconds: float) -> Sequence[Whale]:
+        """Return the whales that left the mempool at `until_seconds` or before."""
+        return [self._whales[txid] for txid, left in self._left_at_seconds.items() if left <= until_seconds]
+
+    def let_go(self, most: int) -> int:
+        """Follow no more than `most`, those of the lowest feerate no longer; return how many that were."""
+        surplus = len(self._whales) - most
+        if surplus <= 0:
+            return 0
+        by_feerate = sorted(self._whales.values(), key=lambda whale: whale.fee_rate or 0)
+        for whale in by_feerate[:surplus]:
+            self.remove(whale.txid)
+        return surplus
+
+
+def _outpoints(whale: Whale) -> Iterator[bytes]:
+    for text in whale.outpoints:
+        txid, _, vout = text.partition(":")
+        yield outpoint_bytes(Outpoint(txid, int(vout)))

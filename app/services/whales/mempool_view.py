@@ -1,0 +1,159 @@
+"""The mempool as the stream and snapshots tell it, and what of it has still to be asked for."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from app.domain.whales.worth_a_look import is_worth_a_look
+from app.services.whales.recently import Recently
+from app.services.whales.txid_queue import TxidQueue
+
+if TYPE_CHECKING:
+    from app.domain.mempool.outlook import Outlook
+    from app.services.whales.candidates import Candidates
+    from app.services.whales.followed import Followed
+    from app.services.whales.mempool_node import Entry, MempoolNode
+
+# In one request: some milliseconds of the node's time.
+_RAW_BATCH = 200
+_ENTRY_BATCH = 200
+# The two messages about a transaction come within this time, unless the node is cut off altogether.
+_PAIR_SECONDS = 10.0
+
+
+def key_of(txid: bytes) -> int:
+    """Return the key under which a transaction is kept; `txid` of 32 bytes in display order."""
+    return int.from_bytes(txid[:8], "big")
+
+
+class MempoolView:
+    """Keeps `outlook` in step with the node's mempool, and hands on what may be a whale.
+
+    Args:
+        node: Is asked for snapshots, bytes and fees.
+        outlook: All that waits.
+        candidates: Get what is worth a look.
+        followed: The whales among what waits.
+        threshold_sat: From which sum of outputs on something is worth a look.
+    """
+
+    def __init__(
+        self,
+        node: MempoolNode,
+        outlook: Outlook,
+        candidates: Candidates,
+        followed: Followed,
+        threshold_sat: int,
+    ) -> None:
+        self._node = node
+        self._outlook = outlook
+        self._candidates = candidates
+        self._followed = followed
+        self._threshold_sat = threshold_sat
+        self._recently = Recently(_PAIR_SECONDS)
+        self._unread = TxidQueue()
+        self._unpriced = TxidQueue()
+        # Numbers below it tell of changes that the last snapshot holds already.
+        self._next_sequence = 0
+        self._current_at_seconds = -math.inf
+
+    @property
+    def waiting(self) -> int:
+        """How many transactions are in the mempool."""
+        return len(self._outlook)
+
+    @property
+    def unread(self) -> int:
+        """How many transactions have not been looked at since a snapshot showed them."""
+        return len(self._unread)
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether anything is still to be asked for."""
+        return bool(len(self._unread) or len(self._unpriced))
+
+    def knows(self, txid: bytes) -> bool:
+        """Return whether a transaction is in the mempool."""
+        return key_of(txid) in self._outlook
+
+    def raw(self, body: bytes, txid: str) -> None:
+        """Take a transaction that is worth a look: from the mempool, or out of a block."""
+        if self.knows(bytes.fromhex(txid)):
+            self._candidates.add(txid, body, "stream")
+        else:
+            self._candidates.heard(txid, body)
+
+    def added(self, txid: bytes, sequence: int, now_seconds: float) -> None:
+        """Take the word that a transaction entered the mempool."""
+        self._candidates.entered(txid.hex())
+        if sequence < self._next_sequence:
+            return
+        key = key_of(txid)
+        self._outlook.added(key)
+        self._unpriced.append(txid)
+        self._recently.add(key, now_seconds)
+
+    def removed(self, txid: bytes, sequence: int) -> bool:
+        """Take the word that one left it, other than by a block; return whether that is news."""
+        if sequence < self._next_sequence:
+            return False
+        self._outlook.left(key_of(txid))
+        return True
+
+    def take_snapshot(self) -> None:
+        """Ask for all that is in the mempool, and note what of it has to be looked at; may raise NodeError.
+
+        What the stream told before, and is in the snapshot, stays as it is.
+        """
+        snapshot = self._node.snapshot()
+        outlook, recently, unread, unpriced = self._outlook, self._recently, self._unread, self._unpriced
+        outlook.begin_sweep(snapshot.size)
+        for txid in snapshot.txids:
+            key = key_of(txid)
+            if not outlook.mark(key):
+                outlook.added(key)
+                unpriced.append(txid)
+                unread.append(txid)
+            elif key in recently:
+                unread.append(txid)
+        outlook.sweep()
+        recently.clear()
+        self._next_sequence = snapshot.sequence
+
+    def read_on(self, source: str) -> None:
+        """Look at some of what has not been looked at; may raise NodeError."""
+        txids = self._unread.first(_RAW_BATCH)
+        if not txids:
+            return
+        for txid, raw in zip(txids, self._node.raw_transactions(txids), strict=True):
+            if raw is not None and is_worth_a_look(raw, self._threshold_sat, self._followed.outpoints):
+                self._candidates.add(txid.hex(), raw, source)
+        self._unread.drop(len(txids))
+
+    def pricing_age_seconds(self, now_seconds: float) -> float:
+        """Return for how long nothing has been learned of fees, while there may have been something to learn."""
+        return now_seconds - self._current_at_seconds
+
+    def note_current(self, now_seconds: float) -> None:
+        """There is nothing to learn at present."""
+        self._current_at_seconds = now_seconds
+
+    def price(self, now_seconds: float) -> bool:
+        """Ask for the fees of some of what has none yet; return False if there was none; may raise NodeError."""
+        txids = self._unpriced.first(_ENTRY_BATCH)
+        waiting = [txid for txid in txids if self.knows(txid)]
+        if waiting:
+            for txid, entry in zip(waiting, self._node.entries(waiting), strict=True):
+                if entry is not None:
+                    self.price_one(txid, entry)
+            self.note_current(now_seconds)
+        self._unpriced.drop(len(txids))
+        return bool(txids)
+
+    def price_one(self, txid: bytes, entry: Entry) -> None:
+        """Take what the node says about one that waits, and what that means for its parents."""
+        feerate = entry.effective_feerate_sat_vb
+        self._outlook.priced(key_of(txid), feerate, entry.vsize_vb, entry.time)
+        for parent in entry.depends:
+            self._outlook.lifted(key_of(parent), feerate)

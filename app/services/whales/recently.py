@@ -1,0 +1,32 @@
+"""What was added to the mempool a moment ago: to be looked at again when messages turn out to be missing."""
+
+from __future__ import annotations
+
+
+class Recently:
+    """The keys added in the last period and in the one before it.
+
+    Of a transaction the stream sends two messages, and the second one can come where the first is lost: so all that
+    was added between `seconds` and twice that ago counts as not seen once a loss is noticed.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._turned_at = 0.0
+        self._newer: set[int] = set()
+        self._older: set[int] = set()
+
+    def add(self, key: int, now_seconds: float) -> None:
+        """Add a key; times never go back."""
+        if now_seconds - self._turned_at >= self._seconds:
+            self._older, self._newer, self._turned_at = self._newer, set(), now_seconds
+        self._newer.add(key)
+
+    def __contains__(self, key: int) -> bool:
+        """Return whether it was added recently."""
+        return key in self._newer or key in self._older
+
+    def clear(self) -> None:
+        """Forget all: it has been looked at again."""
+        self._newer.clear()
+        self._older.clear()

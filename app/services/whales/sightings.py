@@ -1,0 +1,184 @@
+"""From a transaction that is worth a look to a whale that everybody knows of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.domain.blocks.malformed import MalformedBlockError
+from app.domain.whales.parts import read_parts
+from app.services.whales.examination import new_whale
+from app.services.whales.telling import status_update, whale_alert
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from app.domain.whales.parts import Parts
+    from app.services.whales.baseline import Baseline
+    from app.services.whales.candidates import Candidate, Candidates
+    from app.services.whales.clocks import Clocks
+    from app.services.whales.draft import Draft
+    from app.services.whales.examination import Examination, Looked
+    from app.services.whales.fates import Fates
+    from app.services.whales.followed import Followed
+    from app.services.whales.forecasts import Forecasts
+    from app.services.whales.limits import DetectorLimits
+    from app.services.whales.mempool_node import Entry
+    from app.services.whales.whale_store import Whale, WhalePrediction, WhaleStore
+
+# Looked at in one turn: some tens of milliseconds.
+_BATCH = 100
+
+
+class Asked(NamedTuple):
+    """A candidate, taken apart, and how the node says that it waits."""
+
+    parts: Parts
+    candidate: Candidate
+    entry: Entry | None
+
+
+class Sightings:
+    """Looks at candidates, and drafts an alert for each that is a whale and that nobody knew.
+
+    Args:
+        store: Knows the whales of earlier times.
+        examination: Tells what a transaction moves.
+        forecasts: Tells when it will be mined, and
+        baseline: what anybody could have said about that.
+        candidates: What is to be looked at.
+        followed: The whales that wait.
+        fates: Ends those that are replaced.
+        draft: Takes what was found.
+        limits: From where on, and how long.
+        clocks: The time.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts that it connects, every one named
+        self,
+        *,
+        store: WhaleStore,
+        examination: Examination,
+        forecasts: Forecasts,
+        baseline: Baseline,
+        candidates: Candidates,
+        followed: Followed,
+        fates: Fates,
+        draft: Draft,
+        limits: DetectorLimits,
+        clocks: Clocks,
+    ) -> None:
+        self._store = store
+        self._examination = examination
+        self._forecasts = forecasts
+        self._baseline = baseline
+        self._candidates = candidates
+        self._followed = followed
+        self._fates = fates
+        self._draft = draft
+        self._limits = limits
+        self._clocks = clocks
+
+    def look(self) -> None:
+        """Look at some of the candidates; may raise NodeError or StorageError, and what is not settled then stays."""
+        ready = self._candidates.ready(_BATCH)
+        if ready:
+            entries = self._examination.entries(list(ready))
+            self._look_at([Asked(*each, entries.get(each[0].txid)) for each in self._taken_apart(ready)])
+
+    def look_at_vanished(self) -> None:
+        """Look at what was in the mempool, and has left it without a block that holds it."""
+        late = self._candidates.not_shown(self._clocks.seconds())
+        if late:
+            self._look_at([Asked(*each, None) for each in self._taken_apart(late)], has_left=True)
+
+    def _look_at(self, asked: Sequence[Asked], *, has_left: bool = False) -> None:
+        known = self._store.find([each.parts.txid for each in asked])
+        for each in asked:
+            if each.parts.txid in known:
+                self._see_again(known[each.parts.txid], each.entry)
+        new = [each for each in asked if each.parts.txid not in known]
+        if not has_left:
+            self._await_blocks([each for each in new if each.entry is None])
+            new = [each for each in new if each.entry is not None]
+        looked = self._examination.look([(each.parts, each.entry) for each in new])
+        for each, found in zip(new, looked, strict=True):
+            if not self._settle(found, each.candidate):
+                # Whom it replaces is not written yet: in the next turn.
+                return
+
+    def _taken_apart(self, candidates: Mapping[str, Candidate]) -> list[tuple[Parts, Candidate]]:
+        found = []
+        for txid, candidate in candidates.items():
+            try:
+                found.append((read_parts(candidate.raw), candidate))
+            except MalformedBlockError:
+                self._candidates.done(txid)
+        return found
+
+    def _see_again(self, whale: Whale, entry: Entry | None) -> None:
+        """A known whale: it is back in the mempool, or only its bytes came once more."""
+        followed = self._followed.get(whale.txid)
+        if entry is not None and followed is not None:
+            self._fates.stay(followed)
+        elif entry is not None and whale.status != "pending":
+            predictions = self._store.predictions([whale.prediction_id]) if whale.prediction_id else []
+            self._fates.reopen([whale], predictions, self._clocks.now(), "returned")
+        elif entry is not None:
+            self._followed.add(whale)
+        self._candidates.done(whale.txid)
+
+    def _await_blocks(self, vanished: Sequence[Asked]) -> None:
+        until = self._clocks.seconds() + self._limits.settle_seconds
+        for each in vanished:
+            self._candidates.vanish(each.parts.txid, until)
+
+    def _settle(self, looked: Looked, candidate: Candidate) -> bool:
+        """Draft what was found; return False when that has to wait for what is drafted to be written."""
+        txid = looked.parts.txid
+        rivals = self._followed.rivals(txid, looked.parts.spent)
+        is_whale = looked.moved.moved_sat >= self._limits.threshold_sat
+        if any(self._draft.holds(rival.txid) for rival in rivals):
+            return False
+        if looked.entry is not None and not looked.moved.inputs_resolved and self._candidates.may_retry(txid):
+            # A parent may have been mined between two questions.
+            return True
+        if is_whale or rivals:
+            # Read before anything is changed: it may fail.
+            predictions = self._store.predictions_of([rival.txid for rival in rivals]) if rivals else []
+            self._sight(looked, candidate, rivals, predictions, is_whale=is_whale)
+        self._candidates.done(txid)
+        return True
+
+    def _sight(
+        self,
+        looked: Looked,
+        candidate: Candidate,
+        rivals: Sequence[Whale],
+        predictions: Sequence[WhalePrediction],
+        *,
+        is_whale: bool,
+    ) -> None:
+        now = self._clocks.now()
+        whale = new_whale(looked, candidate.source, now, self._forecasts.usd_per_btc())
+        forecast, prediction = self._forecasts.of(whale, looked.entry)
+        if looked.entry is not None and rivals:
+            # What was said about the first of them is what is scored.
+            inherited = next((each.prediction_id for each in rivals if each.prediction_id), None)
+            if inherited is not None:
+                whale.prediction_id, prediction = inherited, None
+        if prediction is not None:
+            self._baseline.await_template(prediction.prediction_id)
+        replaced = [each.txid for each in rivals] if looked.entry is not None else []
+        self._draft.sight(whale, prediction, whale_alert(whale, forecast, replaced) if is_whale else None)
+        if looked.entry is not None:
+            if rivals:
+                self._fates.replace(rivals, predictions, whale, now)
+            self._followed.add(whale)
+        elif rivals:
+            # It was gone before it could be looked at, and another one has its place.
+            whale.status, whale.replaced_by = "replaced", rivals[0].txid
+            self._draft.change(whale)
+            self._draft.tell(status_update(whale, previous="pending", at=now))
+        else:
+            self._followed.add(whale)
+            self._fates.leave(whale, now, self._clocks.seconds())

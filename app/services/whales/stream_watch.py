@@ -1,0 +1,85 @@
+"""Whether the stream can be relied on, or the mempool has to be asked for again and again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.services.whales.limits import DetectorLimits
+    from app.services.whales.mempool_node import MempoolNode
+
+
+class StreamWatch:
+    """Knows when the next snapshot is due, and why.
+
+    Args:
+        limits: How often, and how long.
+        is_wanted: False when the operator turned the stream off: polling is no fault then.
+    """
+
+    def __init__(self, limits: DetectorLimits, *, is_wanted: bool) -> None:
+        self._limits = limits
+        self._is_wanted = is_wanted
+        self._is_connected = False
+        self._is_silent = False
+        self._heard_at = 0.0
+        self._asked_at = 0.0
+        self._pulse: object = None
+        self._has_changed = False
+        # At first at once.
+        self._snapshot_at = 0.0
+
+    @property
+    def is_polling(self) -> bool:
+        """Whether the stream cannot be relied on at present."""
+        return not self._is_wanted or not self._is_connected or self._is_silent
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the stream, in words for operators; None when nothing is."""
+        if not self._is_wanted or not self.is_polling:
+            return None
+        if self._is_silent:
+            return "the node's ZMQ stream is silent although its mempool changes; polling"
+        return "there is no connection to the node's ZMQ stream; polling"
+
+    def note(self, messages: int, now_seconds: float, *, is_connected: bool) -> None:
+        """Note what a turn brought."""
+        if messages:
+            self._heard_at = now_seconds
+            self._pulse, self._has_changed = None, False
+            if self._is_silent:
+                self._is_silent = False
+                self.resynchronise(now_seconds)
+        if is_connected and not self._is_connected:
+            self.resynchronise(now_seconds)
+        self._is_connected = is_connected
+
+    def resynchronise(self, now_seconds: float) -> None:
+        """Something may be missing: a snapshot is due."""
+        self._snapshot_at = min(self._snapshot_at, now_seconds)
+
+    def is_snapshot_due(self, now_seconds: float) -> bool:
+        """Return whether a snapshot is to be taken now."""
+        return now_seconds >= self._snapshot_at
+
+    def snapshot_taken(self, now_seconds: float) -> None:
+        """Plan the next one."""
+        self._snapshot_at = now_seconds + (
+            self._limits.poll_seconds if self.is_polling else self._limits.safety_seconds
+        )
+
+    def listen(self, node: MempoolNode, now_seconds: float) -> None:
+        """Find out whether a stream that says nothing has nothing to say; may raise NodeError."""
+        if self.is_polling or now_seconds - max(self._heard_at, self._asked_at) < self._limits.silence_seconds:
+            return
+        self._asked_at = now_seconds
+        pulse = node.pulse()
+        if self._pulse is None:
+            self._pulse = pulse
+        elif self._has_changed:
+            # It changed before the last time of asking: the message about it would have come by now.
+            self._is_silent, self._has_changed = True, False
+            self._snapshot_at = now_seconds
+        else:
+            self._has_changed = pulse != self._pulse
