@@ -33,6 +33,9 @@ NAME = "utxoracle-websocket"
 # The health check of this host shakes hands 12 times a minute, the acceptance test once more.
 LEAST_CONNECTS_PER_MINUTE = 30
 
+# At one time. Together with the connections that StreamLimits allows they are below LimitNOFILE of the unit.
+HANDSHAKES = 1_000
+
 
 def make_app(settings: Settings, directories: configuration.Directories, limits: StreamLimits) -> Flask:
     """Return the stream on the database and doorbell of this host; called in the worker."""
@@ -63,6 +66,7 @@ def run(limits: StreamLimits | None = None) -> NoReturn:
         name=NAME,
         supervisor=Systemd.take_over(os.environ),
         at_stop=close_stream,
+        connections=HANDSHAKES,
     )
 
 

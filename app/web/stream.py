@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import socket
-from contextlib import suppress
+import os
 from typing import TYPE_CHECKING
 
 import gevent
@@ -20,9 +19,11 @@ from app.web.proxies import TrustedProxies
 from app.web.response_headers import send_headers
 from app.web.stream_admission import Admission
 from app.web.stream_connection import Connection
+from app.web.stream_deadlines import Deadlines
 from app.web.stream_hub import Hub
 from app.web.stream_limits import StreamLimits
 from app.web.stream_revocation import end_what_was_revoked
+from app.web.stream_socket import take_over
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -53,10 +54,11 @@ def create_stream(  # noqa: PLR0913 - one call a process, every value named
 ) -> Flask:
     """Return the application, which follows `log` from now on; `hearing` tells when there is something to read."""
     hub = Hub(log, limits.ping_seconds)
+    deadlines = Deadlines()
     admission = Admission(limits, allowed_origins, lambda: len(hub))
     app = Flask(__name__, static_folder=None)
     app.config["SOCK_SERVER_OPTIONS"] = {"thread_class": _NoThread}
-    app.extensions[_KEY] = (hub, admission)
+    app.extensions[_KEY] = (hub, admission, limits.stop_linger_seconds)
     app.wsgi_app = TrustedProxies(app.wsgi_app, trusted_proxies)  # type: ignore[method-assign] # Flask's way
     send_headers(app, allowed_origins)
     _answer_problems(app)
@@ -68,15 +70,14 @@ def create_stream(  # noqa: PLR0913 - one call a process, every value named
         request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
 
     def accept(server: Server) -> None:
+        # Whatever flask-sock and gunicorn do when we return, it is not done to the client.
+        server.connected = False
+        descriptor = take_over(server.sock)
         try:
-            Connection(server.sock, server.ws, hub, access, limits).run()
-        except gevent.GreenletExit:
-            # The server stops; to pass it on would leave what was read ahead to its parser of HTTP.
-            pass
-        except Exception:  # noqa: BLE001 - Flask would answer it, in the middle of the client's frames
+            Connection(descriptor, hub, access, deadlines, limits).begin()
+        except Exception:  # noqa: BLE001 - Flask would answer it, and the client expects frames
             _log.exception("a connection failed")
-        finally:
-            _end(server)
+            os.close(descriptor)
 
     sock = Sock(app)
     for path in PATHS:
@@ -84,15 +85,16 @@ def create_stream(  # noqa: PLR0913 - one call a process, every value named
     follower = LogFollower(log, hearing, hub)
     follower.step()
     gevent.spawn(follower.run)
+    gevent.spawn(deadlines.run)
     gevent.spawn(end_what_was_revoked, hub, access, limits.revocation_seconds)
     return app
 
 
 def close_stream(app: Flask) -> None:
-    """Tell every client that the service goes away, and let in no more."""
-    hub, admission = app.extensions[_KEY]
+    """Let in no more clients, tell all that are there that the service goes away, and see them off."""
+    hub, admission, seconds = app.extensions[_KEY]
     admission.is_stopping = True
-    hub.close_all(Close.GOING_AWAY, "the service stops")
+    hub.close_all(Close.GOING_AWAY, "the service stops", seconds)
 
 
 class _NoThread:
@@ -105,13 +107,6 @@ class _NoThread:
 
     def start(self) -> None:
         """Start nothing."""
-
-
-def _end(server: Server) -> None:
-    """End the TCP connection, so that whatever the layers above do now is neither read nor written."""
-    server.connected = False
-    with suppress(OSError):
-        server.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _answer_problems(app: Flask) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import gevent
+from gevent.event import Event as Signal
 
 from app.web import stream_messages as messages
 
@@ -34,6 +35,7 @@ class Hub:
         self._degraded_for: str | None = None
         self._all: set[Connection] = set()
         self._known: dict[Connection, Grant] = {}
+        self._last_left = Signal()
 
     def __len__(self) -> int:
         """Return the number of connections, known or not yet."""
@@ -74,11 +76,16 @@ class Hub:
         """Forget a connection."""
         self._all.discard(connection)
         self._known.pop(connection, None)
+        if not self._all:
+            self._last_left.set()
 
-    def close_all(self, code: Close, reason: str) -> None:
-        """Close every connection."""
+    def close_all(self, code: Close, reason: str, timeout_seconds: float) -> None:
+        """Close every connection, and wait that long for the clients to have read why."""
+        self._last_left.clear()
         for connection in list(self._all):
             connection.close(code, reason)
+        if self._all:
+            self._last_left.wait(timeout_seconds)
 
     def begin(self, identity: str, position: int) -> None:
         """Take over the position in a log; in another one than before, every client must resynchronise."""
@@ -94,7 +101,7 @@ class Hub:
         if event.type in messages.STREAMED:
             frame = messages.event_frame(event)
             for connection in list(self._known):
-                connection.subscription.deliver(event.id, frame)
+                connection.subscription.deliver(event, frame)
         gevent.sleep(0)
 
     def degraded(self, reason: str) -> None:

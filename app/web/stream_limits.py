@@ -39,7 +39,7 @@ class StreamLimits:
     backlog_bytes: int = 64 * 1024
     replay_age: timedelta = timedelta(hours=24)
     connects_per_minute: int = 100
-    connections: int = 4_000
+    connections: int = 6_000
     own_connections: int = 16
     revocation_seconds: float = 0.5
     linger_seconds: float = 2
@@ -63,6 +63,8 @@ class Arrival:
 
 class Allowance:
     """How often something may happen: `burst` times at once, `per_second` on average; times are monotonic."""
+
+    __slots__ = ("_at", "_burst", "_left", "_per_second")
 
     def __init__(self, per_second: float, burst: int, now: float) -> None:
         self._per_second = per_second

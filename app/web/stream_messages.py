@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
-from wsproto.frame_protocol import FrameProtocol
+
+from app.web.stream_frames import text_frame
 
 if TYPE_CHECKING:
     from app.services.event_log import Event
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 PROTOCOL = 1
 
 # Types of the log's entries that clients are told; others are for the appliance itself.
-STREAMED = frozenset({"price_update"})
+STREAMED = frozenset({"whale_alert", "status_update", "price_update", "fee_update", "reorg"})
 
 Token = Annotated[str, Meta(min_length=1)]
 EventId = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -35,12 +36,12 @@ class Auth(_Client, tag="auth"):
 
 
 class Filters(msgspec.Struct, forbid_unknown_fields=True):
-    """Which whales a client wants; prices and the state of the connection come in any case."""
+    """Which whales a client wants, all of it together; whatever is no whale comes in any case."""
 
     min_btc: Annotated[float, Meta(ge=0)] | None = None
     flow_types: list[Literal["inflow", "outflow", "internal", "unknown"]] | None = None
     min_urgency: Annotated[float, Meta(ge=0, le=1)] | None = None
-    statuses: list[ShortText] | None = None
+    statuses: list[Literal["pending", "confirmed", "replaced", "dropped", "conflicted", "expired"]] | None = None
 
 
 class Subscribe(_Client, tag="subscribe"):
@@ -121,15 +122,11 @@ def read(text: str) -> ClientMessage:
 
 def frame(message: ServerMessage) -> bytes:
     """Return `message` as the bytes of one unmasked text frame."""
-    return _framed(_encoder.encode(message))
+    return text_frame(_encoder.encode(message))
 
 
 def event_frame(event: Event) -> bytes:
     """Return an entry of the log as the bytes of one unmasked text frame, alike for all clients."""
     message: dict[str, object] = {"type": event.type, "event_id": event.id}
     message |= {name: value for name, value in event.payload.items() if name not in message}
-    return _framed(_encoder.encode(message))
-
-
-def _framed(text: bytes) -> bytes:
-    return bytes(FrameProtocol(client=False, extensions=[]).send_data(text.decode(), fin=True))
+    return text_frame(_encoder.encode(message))

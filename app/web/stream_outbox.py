@@ -12,11 +12,15 @@ from gevent.event import Event
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gevent._types import _IoWatcher
+
 _WRITABLE = 2
 
 
 class Outbox:
     """Writes whole frames to a non-blocking descriptor; what the kernel does not take waits here.
+
+    Most clients keep up, so what only others need is made when it is needed.
 
     Args:
         descriptor: Of the socket; `close` must be called before it is.
@@ -25,6 +29,19 @@ class Outbox:
         on_broken: Called once the client is found to be gone.
     """
 
+    __slots__ = (
+        "_descriptor",
+        "_head_begun",
+        "_is_last",
+        "_limit_bytes",
+        "_on_broken",
+        "_on_overflow",
+        "_room",
+        "_waiting",
+        "_writable",
+        "waiting_bytes",
+    )
+
     def __init__(
         self, descriptor: int, limit_bytes: int, on_overflow: Callable[[], None], on_broken: Callable[[], None]
     ) -> None:
@@ -32,52 +49,70 @@ class Outbox:
         self._limit_bytes = limit_bytes
         self._on_overflow = on_overflow
         self._on_broken = on_broken
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[bytes] | None = None
         self._head_begun = False
         self._is_last = False
-        self._writable = gevent.get_hub().loop.io(descriptor, _WRITABLE)
-        self._is_watching = False
-        self._room = Event()
-        self._room.set()
+        self._writable: _IoWatcher | None = None
+        self._room: Event | None = None
         self.waiting_bytes = 0
 
     def send(self, frame: bytes) -> None:
         """Write `frame` after those that wait; after `finish` or a break, drop it."""
         if self._is_last:
             return
-        if self.waiting_bytes + len(frame) > self._limit_bytes:
+        if not self._waiting:
+            self._write_at_once(frame)
+        elif self.waiting_bytes + len(frame) > self._limit_bytes:
             self._on_overflow()
-            return
-        self._append(frame)
+        else:
+            self._keep(frame)
 
     def finish(self, frame: bytes) -> None:
         """Write `frame` as the last one, in place of all that wait; only one that was begun is completed first."""
         if self._is_last:
             return
         self._is_last = True
-        kept = [self._waiting[0]] if self._head_begun else []
-        self._waiting = deque(kept)
-        self.waiting_bytes = sum(map(len, kept))
-        self._append(frame)
+        if self._waiting and self._head_begun:
+            head = self._waiting[0]
+            self._waiting.clear()
+            self.waiting_bytes = 0
+            self._keep(head)
+            self._keep(frame)
+        else:
+            self._stop_waiting()
+            self._write_at_once(frame)
 
     def wait_for_room(self, timeout_seconds: float) -> bool:
         """Return whether at least half of the limit became free within `timeout_seconds`."""
+        if self._has_room():
+            return True
+        self._room = self._room or Event()
         return bool(self._room.wait(timeout_seconds))
 
     def close(self) -> None:
         """Drop what waits and let go of the descriptor."""
         self._is_last = True
-        self._waiting.clear()
-        self.waiting_bytes = 0
-        self._room.set()
-        self._watch(False)  # noqa: FBT003 - as above
-        self._writable.close()
+        self._stop_waiting()
 
-    def _append(self, frame: bytes) -> None:
+    def _write_at_once(self, frame: bytes) -> None:
+        try:
+            written = os.write(self._descriptor, frame)
+        except BlockingIOError:
+            written = 0
+        except OSError:
+            self._break()
+            return
+        if written < len(frame):
+            self._head_begun = written > 0
+            self._keep(frame[written:])
+
+    def _keep(self, frame: bytes) -> None:
+        if self._waiting is None:
+            self._waiting = deque()
+            self._writable = gevent.get_hub().loop.io(self._descriptor, _WRITABLE)
+            self._writable.start(self._flush)
         self._waiting.append(frame)
         self.waiting_bytes += len(frame)
-        if len(self._waiting) == 1:
-            self._flush()
 
     def _flush(self) -> None:
         try:
@@ -85,27 +120,34 @@ class Outbox:
                 head = self._waiting[0]
                 written = os.write(self._descriptor, head)
                 self.waiting_bytes -= written
-                if written < len(head):
+                self._head_begun = written < len(head)
+                if self._head_begun:
                     self._waiting[0] = head[written:]
-                    self._head_begun = True
                 else:
                     self._waiting.popleft()
-                    self._head_begun = False
+            self._stop_waiting()
         except BlockingIOError:
-            pass
+            self._tell_of_room()
         except OSError:
-            self.close()
-            self._on_broken()
-            return
-        self._watch(bool(self._waiting))
-        if self.waiting_bytes <= self._limit_bytes // 2:
-            self._room.set()
-        else:
-            self._room.clear()
+            self._break()
 
-    def _watch(self, is_wanted: bool) -> None:  # noqa: FBT001 - the state to come to
-        if is_wanted and not self._is_watching:
-            self._writable.start(self._flush)
-        elif self._is_watching and not is_wanted:
+    def _break(self) -> None:
+        self.close()
+        self._on_broken()
+
+    def _stop_waiting(self) -> None:
+        self._waiting = None
+        self.waiting_bytes = 0
+        if self._writable is not None:
             self._writable.stop()
-        self._is_watching = is_wanted
+            self._writable.close()
+            self._writable = None
+        self._tell_of_room()
+
+    def _has_room(self) -> bool:
+        return self.waiting_bytes <= self._limit_bytes // 2
+
+    def _tell_of_room(self) -> None:
+        if self._room is not None and self._has_room():
+            self._room.set()
+            self._room = None

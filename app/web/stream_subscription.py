@@ -11,6 +11,7 @@ import gevent
 from app.services.storage import StorageError
 from app.web import stream_messages as messages
 from app.web.close_codes import Close
+from app.web.stream_filter import WhaleFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,11 +35,24 @@ class Subscription:
     delivered. Going over to delivery happens without giving way to the hub in between.
     """
 
+    __slots__ = (
+        "_close",
+        "_cursor",
+        "_filter",
+        "_hub",
+        "_is_live",
+        "_is_wanted",
+        "_limits",
+        "_outbox",
+        "_turn",
+    )
+
     def __init__(self, hub: Hub, outbox: Outbox, limits: StreamLimits, close: Callable[[Close, str], None]) -> None:
         self._hub = hub
         self._outbox = outbox
         self._limits = limits
         self._close = close
+        self._filter: WhaleFilter | None = None
         self._cursor = 0
         self._is_live = False
         # Each wish of the client is a turn; a catching up of an earlier turn gives up.
@@ -49,6 +63,7 @@ class Subscription:
         """Subscribe from now, or from after `last_event_id`; an earlier subscription ends."""
         self.end()
         self._is_wanted = True
+        self._filter = WhaleFilter.of(wish.filters)
         self._outbox.send(messages.frame(messages.Connection(status="subscribed")))
         if wish.log_identity not in {None, self._hub.identity}:
             self.resync("log_replaced")
@@ -74,11 +89,12 @@ class Subscription:
         if self._is_wanted:
             self._go_live()
 
-    def deliver(self, event_id: int, frame: bytes) -> None:
-        """Send an event, unless the client is not due it."""
-        if self._is_live and event_id > self._cursor:
-            self._cursor = event_id
-            self._outbox.send(frame)
+    def deliver(self, event: Event, frame: bytes) -> None:
+        """Send an event, ready-made as `frame`, unless the client is not due it or does not want it."""
+        if self._is_live and event.id > self._cursor:
+            self._cursor = event.id
+            if self._filter is None or self._filter.lets_through(event):
+                self._outbox.send(frame)
 
     def _go_live(self) -> None:
         """Go on after the hub's position, whatever came before it."""
@@ -122,13 +138,16 @@ class Subscription:
                 return
             if event.id > self._hub.position:
                 break
-            if event.created_at >= since and event.type in messages.STREAMED:
+            if event.created_at >= since and self._is_due(event):
                 self._send_again(event)
             self._cursor = event.id
         # Nothing was published since the batch was read, so it ends where the hub goes on.
         self._is_live = self._turn == turn and len(batch) < _BATCH and border == self._hub.position
         if not self._is_live:
             gevent.sleep(0)
+
+    def _is_due(self, event: Event) -> bool:
+        return event.type in messages.STREAMED and (self._filter is None or self._filter.lets_through(event))
 
     def _send_again(self, event: Event) -> None:
         if self._outbox.wait_for_room(_STALL_SECONDS):

@@ -26,6 +26,7 @@ from app.web.problems import Problem
 from app.web.stream import PATHS
 from app.web.stream_limits import StreamLimits
 from tests.fakes.stream_client import StreamClient, connected
+from tests.fakes.stream_events import every_kind
 from tests.fakes.stream_service import CHECKOUT, HANDSHAKE, StreamService, running
 
 CLIENT_TYPES = get_args(stream_messages.ClientMessage)
@@ -101,7 +102,11 @@ def test_its_schemas_are_those_of_the_types(document: dict[str, Any]) -> None:
     for name, schema in schemas.items():
         assert bare(documented[name]) == bare(schema), name
     # What remains are entries of the log, which are held against real ones below.
-    assert len(documented) == len(schemas) + len(stream_messages.STREAMED)
+    of_the_log = set(documented) - set(schemas)
+    assert {each for each in of_the_log if "properties" in documented[each]} == {
+        messages_of(document, "send", PATHS[0])[each]["payload"]["$ref"].rpartition("/")[2]
+        for each in stream_messages.STREAMED
+    }
     for message, reference in zip(types[:-1], references, strict=False):
         assert document["components"]["messages"][tag(message)]["payload"] == reference
 
@@ -185,6 +190,10 @@ def subscriptions(frames: Frames, service: StreamService) -> None:
         figures |= {"band_low": 99_600.5, "band_high": 100_400.5, "confidence": 0.8}
         history.record(PriceComparison(timestamp=slot_of(now), is_valid=True, **figures), now)
         assert frames.next(client)["is_valid"] is True
+        events = every_kind()
+        service.tell(*events)
+        for kind, payload in events:
+            assert payload.items() <= frames.next(client).items() >= {"type": kind}.items()
         client.send(type="ping")
         assert frames.next(client)["type"] == "pong"
         client.send(type="unsubscribe")
@@ -273,5 +282,10 @@ def test_every_refusal_of_a_handshake_is_as_it_says(document: dict[str, Any], tm
 def test_the_check_notices_a_frame_that_differs(document: dict[str, Any]) -> None:
     price = {"$ref": "#/components/schemas/PriceUpdate"}
     assert not validator(document, price).is_valid({"type": "price_update", "event_id": 1})
+    alert = {"$ref": "#/components/schemas/WhaleAlert"}
+    (whale, *_) = (payload for kind, payload in every_kind() if kind == "whale_alert")
+    frame = {"type": "whale_alert", "event_id": 1} | whale
+    assert validator(document, alert).is_valid(frame)
+    assert not validator(document, alert).is_valid(frame | {"urgency_score": 1.1})
     welcome = {"$ref": "#/components/schemas/Welcome"}
     assert not validator(document, welcome).is_valid({"type": "pong"})

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from app.web.stream_messages import STREAMED
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -43,7 +45,7 @@ class StreamClient:
     def events(self, count: int) -> list[int]:
         """Return the ids of the next `count` messages, all of which must be events."""
         received = [self.receive() for _ in range(count)]
-        assert {each["type"] for each in received} <= {"price_update"}, received
+        assert {each["type"] for each in received} <= STREAMED, received
         return [each["event_id"] for each in received]
 
     def is_quiet(self, seconds: float = 0.3) -> bool:

@@ -157,6 +157,13 @@ class StreamService:
             UnixDoorbell(self.directory / "run" / "doorbell").ring()
         return ids
 
+    def tell(self, *events: tuple[str, dict[str, Any]]) -> list[int]:
+        """Append events of any type, in one transaction; return their ids."""
+        with self.database.writing() as connection:
+            ids = [append(connection, kind, payload, datetime.now(UTC)) for kind, payload in events]
+        UnixDoorbell(self.directory / "run" / "doorbell").ring()
+        return ids
+
     def _answers(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, (self.process.returncode, self.log_file.read_text("utf-8"))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import socket
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import event
-from wsproto import ConnectionType, WSConnection
 
 from app.adapters.database.accounts import DatabaseAccounts, DatabaseRevokedTokens
 from app.adapters.database.events import DatabaseEventLog
@@ -16,6 +16,7 @@ from app.services.stream_access import StreamAccess
 from app.services.tokens import Grant, TokenVerifier
 from app.web.close_codes import Close
 from app.web.stream_connection import Connection
+from app.web.stream_deadlines import Deadlines
 from app.web.stream_hub import Hub
 from app.web.stream_limits import StreamLimits
 
@@ -76,13 +77,12 @@ def test_a_closing_connection_is_not_looked_at_again(
     access: StreamAccess, sqlite_database: Database, client: tuple[socket.socket, socket.socket]
 ) -> None:
     hub = Hub(DatabaseEventLog(sqlite_database), heartbeat_seconds=30)
-    limits = StreamLimits(linger_seconds=0)
-    connection = Connection(client[0], WSConnection(ConnectionType.SERVER), hub, access, limits)
-    hub.enter(connection)
+    connection = Connection(client[0].detach(), hub, access, Deadlines(), StreamLimits(linger_seconds=0))
+    connection.begin()
     hub.welcome(connection, grant())
     assert hub.grants == [(connection, grant())]
     connection.close(Close.UNAUTHENTICATED, "the token was revoked")
     assert hub.grants == []
     assert len(hub) == 1
-    connection.run()
+    connection.look(time.monotonic())
     assert len(hub) == 0
