@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from tests.node.programs.life.ledger import Ledger
 from tests.node.programs.life.pace import Pace
 from tests.node.programs.life.present import Present
 from tests.node.programs.life.purse import Purse
+from tests.node.programs.life.record import Record
 from tests.node.programs.life.scripts import Scripts
 from tests.node.programs.life.transaction import Coin
 from tests.node.programs.price_path import PricePath
@@ -32,22 +34,33 @@ CROWDED = "-blockmaxweight=110000"
 
 @dataclass
 class LivelyChain:
-    """The generator and its bitcoind, with a history of `payments` a block that ends at STARTED."""
+    """The generator and its bitcoind, with a history of `payments` a block that ends at `now`.
+
+    Attributes:
+        pace: What goes on; without it that of `payments`.
+        record: Where whales are written down, if they are.
+        is_in_real_time: bitcoind has the machine's clock, and not the test's.
+    """
 
     node: Bitcoind
     seed: int = 1
     price_usd: float = 97_000.0
     payments: int = PAYMENTS
     now: float = STARTED
+    pace: Pace | None = None
+    record: Record | None = None
+    is_in_real_time: bool = False
 
     def __post_init__(self) -> None:
         self.price = PricePath(self.seed, self.price_usd)
-        History(self.node.rpc, self.seed, self.price, self.payments, self.now).make()
+        self.pace = self.pace or Pace(self.payments)
+        self.payments = self.pace.payments
+        History(self.node.rpc, self.seed, self.price, self.pace.past_payments, self.now).make()
         self.present = self.newcomer()
 
     def newcomer(self) -> Present:
         """Return a generator that has just started on this chain."""
-        present = Present(self.node.rpc, self.seed, self.price, Pace(self.payments))
+        present = Present(self.node.rpc, self.seed, self.price, self.pace or Pace(self.payments), self.record)
         present.recover(self.now)
         return present
 
@@ -63,9 +76,12 @@ class LivelyChain:
             yield self.mine(BLOCK_SECONDS)
 
     def mine(self, after_seconds: float) -> dict[str, Any]:
-        """Let time pass, then mine a block; return it as `getblock` describes it."""
-        self.now += after_seconds
-        self.node.call("setmocktime", int(self.now))
+        """Let time pass, then mine a block; return it as `getblock` describes it. Real time passes by itself."""
+        if self.is_in_real_time:
+            self.now = time.time()
+        else:
+            self.now += after_seconds
+            self.node.call("setmocktime", int(self.now))
         return self.present.mine()
 
     def refusals(self) -> list[str]:

@@ -279,6 +279,42 @@ def test_a_higher_speed_sends_more_and_mines_more_often(node: Bitcoind) -> None:
     assert sent_in(service, node, 1800) > 5 * slow > 0
 
 
+def test_orders_about_whales_say_what_became_of_them(life: Life) -> None:
+    life.order("mine", "3")
+    sent = life.order("whale", "120", "--shape", "inflow")
+    bumped = life.order("bump", sent["txid"])
+    child = life.order("pay-for", bumped["txid"])
+    assert bumped["moved_btc"] == pytest.approx(sent["moved_btc"], abs=0.01)
+    waiting = set(life.node.call("getrawmempool"))
+    assert sent["txid"] not in waiting
+    assert {bumped["txid"], child["txid"]} <= waiting
+    life.order("mine")
+    cancelled = life.order("cancel", life.order("whale", "120")["txid"])
+    assert cancelled["moved_btc"] < 1
+    burst = life.order("burst", "60", "100")["txids"]
+    assert len(set(burst)) == 60
+    assert set(burst) <= set(life.node.call("getrawmempool"))
+    conflicting = life.order("conflict", cancelled["txid"])
+    assert conflicting["txid"] in life.node.call("getblock", life.node.call("getbestblockhash"))["tx"]
+    unseen = life.order("unseen", "100")
+    assert unseen["txid"] in life.node.call("getblock", life.node.call("getbestblockhash"))["tx"]
+    assert life.order("reorganise", "2")["hashes"][-1] == life.node.call("getbestblockhash")
+    life.order("mine")
+
+
+def test_whales_that_wait_are_sent_again_after_a_power_cut(tmp_path: Path) -> None:
+    with regtest_bitcoind(tmp_path) as node:
+        service = service_on(node, block_seconds=3600)
+        txid = service.obey({"do": "whale"})["txid"]
+        node.kill()
+        node.start()
+        assert node.call("getrawmempool") == []
+        service.prepare()
+        assert txid in node.call("getrawmempool")
+        assert service.obey({"do": "mine"})["height"] == node.call("getblockcount")
+        assert node.call("getrawmempool") == []
+
+
 @pytest.mark.parametrize(
     ("order", "sentence"),
     [
@@ -294,6 +330,14 @@ def test_a_higher_speed_sends_more_and_mines_more_often(node: Bitcoind) -> None:
         ({"do": "whale", "btc": math.nan}, "a whale moves 1 to 100000 BTC"),
         ({"do": "whale", "btc": 50_000}, "nobody has 50000 BTC in confirmed coins"),
         ({"do": "whale", "btc": None}, "whale takes a number"),
+        ({"do": "whale", "shape": "square"}, "the shapes are transfer, inflow"),
+        ({"do": "burst"}, "burst takes a number"),
+        ({"do": "burst", "count": 0}, "1 to 5000 whales can be sent at once"),
+        ({"do": "bump", "txid": "ABC"}, "a txid is 64 digits"),
+        ({"do": "bump", "txid": "0" * 64}, "0000 is waiting"),
+        ({"do": "conflict", "txid": ["0"]}, "a txid is 64 digits"),
+        ({"do": "reorganise", "blocks": 21}, "1 to 20 blocks can be taken back"),
+        ({"do": "unseen", "btc": 0}, "a whale moves 1 to 100000 BTC"),
     ],
 )
 def test_an_order_that_makes_no_sense_is_answered_with_what_would(

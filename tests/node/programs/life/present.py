@@ -74,6 +74,10 @@ class Present:
         if now - self._rpc.call("getblockchaininfo")["time"] > _STALE_SECONDS:
             self.mine()
 
+    def send_again(self) -> None:
+        """Send what waited before bitcoind was away; `recover` has to follow."""
+        self._sender.send_again()
+
     def pay(self, wanted: float, now: float) -> None:
         """Send about `wanted` transactions; fewer while the mempool is crowded."""
         self.ledger.follow()
@@ -81,8 +85,10 @@ class Present:
             wanted /= 2
         made: list[Made] = []
         touched: set[bytes] = set()
-        for _ in range(min(_MOST_AT_ONCE, int(wanted + self._chance.random()))):
-            one = self._one(now, touched)
+        count = min(_MOST_AT_ONCE, int(wanted + self._chance.random()))
+        # Not every idea can be carried out: there may be no coin for it.
+        for _ in range(2 * count):
+            one = self._one(now, touched) if len(made) < count else None
             if one is not None:
                 made.append(one)
         self._sender.send(made)

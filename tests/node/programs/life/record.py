@@ -16,7 +16,7 @@ class Record:
 
     Each line has `txid`, `sent_at_seconds` (monotonic) and `sent_at_ms` (Unix) of when `sendrawtransaction` returned,
     `moved_sat`, `replaces` (a txid or null), `kind`, `flow` and `outcome`: `accepted`, `mined` for what never was in
-    the mempool, or `unknown` when bitcoind went away before it answered.
+    the mempool, or `unknown` when bitcoind went away before it answered; another line follows if it is accepted later.
 
     Args:
         path: The file; lines are appended.
@@ -24,9 +24,9 @@ class Record:
     """
 
     def __init__(self, path: Path, least_sat: int) -> None:
+        self._path = path
         self._least_sat = least_sat
-        self._written: set[bytes] = set()
-        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._accepted: set[bytes] = set()
 
     @classmethod
     def of_environment(cls, environ: Mapping[str, str] = os.environ) -> Record | None:
@@ -37,14 +37,17 @@ class Record:
     def wants(self, transaction: Transaction, replaced: Transaction | None) -> bool:
         """Return whether the transaction is one to write down."""
         return moved_sat(transaction) >= self._least_sat or (
-            replaced is not None and (replaced.txid_le in self._written or moved_sat(replaced) >= self._least_sat)
+            replaced is not None and moved_sat(replaced) >= self._least_sat
         )
 
     def add(
         self, transaction: Transaction, replaced: Transaction | None, outcome: str, monotonic: float, unix: float
     ) -> None:
-        """Write a transaction down, whose sending returned at these two times, in seconds."""
-        self._written.add(transaction.txid_le)
+        """Write a transaction down, whose sending returned at these two times, in seconds; once if it was accepted."""
+        if transaction.txid_le in self._accepted:
+            return
+        if outcome == "accepted":
+            self._accepted.add(transaction.txid_le)
         line = {
             "txid": transaction.txid,
             "sent_at_seconds": monotonic,
@@ -55,11 +58,8 @@ class Record:
             "flow": flow(transaction),
             "outcome": outcome,
         }
-        self._file.write(json.dumps(line) + "\n")
-
-    def close(self) -> None:
-        """Write no more."""
-        self._file.close()
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 def moved_sat(transaction: Transaction) -> int:

@@ -40,6 +40,7 @@ class Sender:
         self._rpc = rpc
         self._ledger = ledger
         self._record = record
+        self._unanswered: list[Made] = []
 
     def send(self, made: Sequence[Made]) -> list[RpcError | None]:
         """Send `made` in its order; return for each why it was refused, or None.
@@ -52,6 +53,18 @@ class Sender:
             answers = self._ask(together)
             refusals += [self._book(each, answer) for each, answer in zip(together, answers, strict=True)]
         return refusals
+
+    def send_again(self) -> None:
+        """Send all that waits by our books, and all that bitcoind went away over; it knows best what of it is valid.
+
+        A wallet does so, too, after bitcoind has lost its mempool. What we know of the coins is wrong afterwards.
+
+        Raises:
+            UnreachableError: bitcoind went away again; nothing is forgotten.
+        """
+        for together in self._parcels([*map(Made, self._ledger.pending.values()), *self._unanswered]):
+            self._ask(together)
+        self._unanswered.clear()
 
     def note_mined(self, made: Made) -> None:
         """Keep the books about what a block holds that was not in the mempool before."""
@@ -78,6 +91,7 @@ class Sender:
             outcome = "refused" if isinstance(answers[0], RpcError) else "accepted"
         except UnreachableError:
             self._ledger.tip_hash = ""
+            self._unanswered += together
             raise
         finally:
             returned = time.monotonic(), time.time()

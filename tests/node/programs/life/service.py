@@ -71,6 +71,7 @@ class Service:
         if not self._rpc.call("getmempoolinfo")["loaded"]:
             # What it has yet to load spends coins that seem to be free.
             raise UnreachableError("bitcoind still loads its mempool")
+        self._present.send_again()
         self._present.recover(time.time())
         self._ready, self._problem = True, ""
         self._plan_block()

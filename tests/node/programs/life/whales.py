@@ -39,7 +39,11 @@ class Whales:
 
     def send(self, value_sat: int, shape: str = "transfer") -> Transaction:
         """Send a transaction of one of SHAPES that moves `value_sat` and more; all of these may raise NoCoinsError."""
-        return self._send(Made(self.make(value_sat, shape)))
+        return self.send_made(self.make(value_sat, shape))
+
+    def send_made(self, made: Transaction) -> Transaction:
+        """Send what `make` has returned."""
+        return self._send(Made(made))
 
     def make(self, value_sat: int, shape: str = "transfer") -> Transaction:
         """Return a whale that is not sent yet."""
