@@ -6,14 +6,16 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from app.adapters.database.engine import Database
 from app.adapters.database.tables.events import EventRow
 from app.adapters.database.tables.heartbeats import HeartbeatRow
+from app.adapters.database.tables.labels import LabelRow
 from app.adapters.database.tables.predictions import PredictionOutcomeRow
 from app.adapters.database.tables.whales import WhaleRow
 from tests.fakes.stream_service import CHECKOUT, SECRET, StreamService, running
@@ -21,6 +23,7 @@ from tests.node.bitcoind import Bitcoind, regtest_bitcoind
 from tests.node.lively_chain import LivelyChain
 from tests.node.programs.life.pace import Pace
 from tests.node.programs.life.record import Record
+from tests.node.programs.life.scripts import FIRST_EXCHANGE, Scripts
 from tests.whales.client import FaithfulClient, faithful_client
 from tests.whales.parts import NodePart, Part, ServicePart, StreamPart
 from tests.whales.record import Sent, read_record
@@ -76,6 +79,17 @@ class WhaleAppliance:
     def sent(self) -> list[Sent]:
         """Return what the generator wrote down of whales."""
         return read_record(self._record_file)
+
+    def label_exchanges(self, seed: int = 1) -> dict[str, str]:
+        """Let `labels` know the addresses of the generator's exchanges; return address and name of each."""
+        scripts = Scripts(seed).output[FIRST_EXCHANGE:]
+        addresses = [self.node.call("decodescript", script.hex())["address"] for script in scripts]
+        names = {address: f"Exchange {number}" for number, address in enumerate(addresses, 1)}
+        common = {"category": "exchange", "source": "tests", "imported_at": datetime.now(UTC)}
+        with self.database.writing() as connection:
+            rows = [{"address": address, "name": name} | common for address, name in names.items()]
+            connection.execute(insert(LabelRow), rows)
+        return names
 
     @contextmanager
     def client(self, last_event_id: int | None = None) -> Iterator[FaithfulClient]:

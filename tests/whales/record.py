@@ -42,6 +42,11 @@ def whales(sent: Iterable[Sent], least_sat: int, *outcomes: str) -> dict[str, Se
     return {each.txid: each for each in sent if each.moved_sat >= least_sat and each.outcome in wanted}
 
 
+def whales_that_existed(node: Bitcoind, sent: Iterable[Sent], above_height: int, least_sat: int) -> set[str]:
+    """Return txids of all whales that anybody could have seen: those bitcoind accepted, and those of its blocks."""
+    return whales(sent, least_sat).keys() | whales_in_chain(node, above_height, least_sat).keys()
+
+
 def moved_sat(node: Bitcoind, transaction: dict[str, Any]) -> int:
     """Return what goes to scripts that are not among those of the inputs; nothing for a coinbase.
 

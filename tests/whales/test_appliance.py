@@ -10,7 +10,7 @@ import pytest
 from tests.node.lively_chain import LivelyChain
 from tests.whales.appliance import WhaleAppliance, whale_appliance
 from tests.whales.parts import NodePart, until
-from tests.whales.record import whales, whales_in_chain, whales_in_mempool
+from tests.whales.record import whales, whales_in_chain, whales_in_mempool, whales_that_existed
 
 BTC = 100_000_000
 
@@ -85,6 +85,28 @@ def test_what_was_sent_is_what_bitcoind_has(appliance: WhaleAppliance, chain: Li
     assert whales_in_mempool(appliance.node, appliance.threshold_sat) == sent
     chain.mine(0)
     assert whales_in_chain(appliance.node, height, appliance.threshold_sat) == sent
+
+
+def test_whales_existed_whether_bitcoind_accepted_or_only_mined_them(
+    appliance: WhaleAppliance, chain: LivelyChain
+) -> None:
+    height = appliance.node.call("getblockcount")
+    replaced = chain.present.whale(10 * BTC)
+    bumped = chain.present.whales.bump()
+    unseen = chain.present.whales.mine_unseen(10 * BTC)
+    existed = whales_that_existed(appliance.node, appliance.sent(), height, appliance.threshold_sat)
+    assert existed == {replaced.txid, bumped.txid, unseen.txid}
+
+
+def test_the_addresses_of_the_exchanges_are_those_that_whales_flow_to(
+    appliance: WhaleAppliance, chain: LivelyChain
+) -> None:
+    addresses = appliance.label_exchanges()
+    inflow = chain.transaction(chain.present.whales.send(10 * BTC, "inflow").txid)
+    transfer = chain.transaction(chain.present.whales.send(10 * BTC).txid)
+    assert len(addresses) == 16
+    assert sum(output["scriptPubKey"]["address"] in addresses for output in inflow["vout"]) == 1
+    assert not any(output["scriptPubKey"]["address"] in addresses for output in transfer["vout"])
 
 
 def test_sending_is_timed_by_the_clock_that_times_what_clients_receive(
