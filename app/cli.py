@@ -10,6 +10,7 @@ from app.commands.backfill import backfill
 from app.commands.database import db
 from app.commands.estimate import estimate
 from app.commands.import_prices import import_
+from app.commands.labels import labels
 from app.commands.service_user import environ_as_service_user
 from app.commands.settings import config
 from app.commands.users import users
@@ -19,11 +20,11 @@ from app.commands.verify import verify
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Look after the appliance: its settings, database, accounts and prices."""
+    """Look after the appliance: its settings, database, accounts, prices and labels."""
     context.obj = environ_as_service_user()
 
 
-for _each in (backfill, config, db, estimate, import_, users, verify):
+for _each in (backfill, config, db, estimate, import_, labels, users, verify):
     main.add_command(_each)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from app.adapters.database.many_rows import upsert
 from app.adapters.database.tables import HeartbeatRow
 from app.services.heartbeats import Heartbeat
 
@@ -24,16 +24,9 @@ class DatabaseHeartbeats:
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Put `heartbeat` in place of the one before of its service and host."""
-        values = {name: getattr(heartbeat, name) for name in _FIELDS}
+        row = {name: getattr(heartbeat, name) for name in _FIELDS}
         with self._database.writing() as connection:
-            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-            statement = insert(HeartbeatRow).values(values)
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=[HeartbeatRow.service, HeartbeatRow.host],
-                    set_={name: statement.excluded[name] for name in ("beat_at", "state", "detail")},
-                )
-            )
+            upsert(connection, HeartbeatRow, ("service", "host"), [row])
 
     def last(self, service: str) -> Heartbeat | None:
         """Return the newest of `service`, of whichever host; None when it has never been at work."""

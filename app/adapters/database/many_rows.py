@@ -33,24 +33,28 @@ def insert_absent(connection: Connection, table: type[Base], key: str, rows: Seq
         return set()
     column = getattr(table, key)
     statement = _insert(connection)(table).on_conflict_do_nothing(index_elements=[column]).returning(column)
-    return set(connection.execute(statement, _in_order(rows, key)).scalars())
+    return set(connection.execute(statement, _in_order(rows, (key,))).scalars())
 
 
 def upsert(
-    connection: Connection, table: type[Base], key: str, rows: Sequence[Mapping[str, Any]], kept: Collection[str] = ()
+    connection: Connection,
+    table: type[Base],
+    key: tuple[str, ...],
+    rows: Sequence[Mapping[str, Any]],
+    kept: Collection[str] = (),
 ) -> None:
     """Insert `rows`; a row whose `key` is there already becomes the new one, but for the columns `kept`."""
     if not rows:
         return
     statement = _insert(connection)(table)
-    changed = {name: statement.excluded[name] for name in rows[0] if name != key and name not in kept}
-    statement = statement.on_conflict_do_update(index_elements=[getattr(table, key)], set_=changed)
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in key and name not in kept}
+    statement = statement.on_conflict_do_update(index_elements=[getattr(table, name) for name in key], set_=changed)
     connection.execute(statement, _in_order(rows, key))
 
 
-def _in_order(rows: Sequence[Mapping[str, Any]], key: str) -> list[dict[str, Any]]:
+def _in_order(rows: Sequence[Mapping[str, Any]], key: tuple[str, ...]) -> list[dict[str, Any]]:
     """Return `rows` by `key`: two who lock the same rows in one order never wait for each other."""
-    return [dict(row) for row in sorted(rows, key=lambda row: row[key])]
+    return [dict(row) for row in sorted(rows, key=lambda row: tuple(row[name] for name in key))]
 
 
 def _insert(connection: Connection) -> Any:  # noqa: ANN401 - either dialect's own, which no base class joins

@@ -53,9 +53,9 @@ class DatabaseWhales:
             return
         with self._database.writing() as connection:
             events = [*_keep_sightings(connection, changes.sightings), *changes.events]
-            upsert(connection, WhaleRow, "txid", [_whale_row(each) for each in changes.whales], _OF_FIRST_SIGHT)
+            upsert(connection, WhaleRow, ("txid",), [_whale_row(each) for each in changes.whales], _OF_FIRST_SIGHT)
             _keep_predictions(connection, changes.predictions)
-            upsert(connection, BlockFlowRow, "block_hash", [_row(each, _BLOCK) for each in changes.blocks])
+            upsert(connection, BlockFlowRow, ("block_hash",), [_row(each, _BLOCK) for each in changes.blocks])
             if changes.fees is not None:
                 keep_fees(connection, changes.fees)
             append_all(connection, events, changes.at)
@@ -136,7 +136,7 @@ def _keep_predictions(connection: Connection, predictions: Sequence[WhalePredict
         named = select(WhaleRow.txid, WhaleRow.prediction_id).where(WhaleRow.txid.in_(chunk))
         published.update((txid, prediction_id) for txid, prediction_id in connection.execute(named))
     rows = [_row(each, _PREDICTION) for each in predictions if published.get(each.txid) == each.prediction_id]
-    upsert(connection, PredictionOutcomeRow, "prediction_id", rows)
+    upsert(connection, PredictionOutcomeRow, ("prediction_id",), rows)
 
 
 def _whales(connection: Connection, condition: ColumnElement[bool]) -> list[Whale]:

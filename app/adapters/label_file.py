@@ -1,0 +1,72 @@
+"""Files of labels: CSV with a header, read as a stream."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.services.price_import import Line
+from app.services.whales.label_lines import READ, REQUIRED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
+# Beside the code, in a checkout as in a release.
+SHIPPED = Path(__file__).resolve().parents[1] / "data" / "known_addresses.csv"
+
+
+class LabelFileError(Exception):
+    """The file cannot be used at all; the message says why."""
+
+
+class CsvLabelFile:
+    """Answers `app.services.whales.labelling.LabelFile`; holds one line in memory, however many there are."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def lines(self) -> Iterator[Line]:
+        """Yield the lines, but for the header and empty ones.
+
+        Raises:
+            LabelFileError: The file cannot be read, or only once.
+        """
+        try:
+            if not self._path.is_file():
+                raise LabelFileError(f"{self._path} is no file; it is read twice, so that it cannot be a pipe")
+            with self._path.open(encoding="utf-8-sig", newline="") as text:
+                yield from _lines(text)
+        except OSError as error:
+            raise LabelFileError(f"{self._path} cannot be read ({error.strerror})") from error
+
+
+def _lines(text: TextIO) -> Iterator[Line]:
+    reader = csv.reader(text, strict=True)
+    try:
+        columns = [each.strip() for each in next(reader, [])]
+        if problem := _problem_of(columns):
+            yield Line(1, ValueError(problem))
+            return
+        for cells in reader:
+            if len(cells) == len(columns):
+                yield Line(reader.line_num, dict(zip(columns, cells, strict=True)))
+            elif cells:
+                yield Line(reader.line_num, ValueError(f"it has {len(cells)} cells, and the header {len(columns)}"))
+    except UnicodeDecodeError:
+        yield Line(
+            reader.line_num + 1, ValueError("here, or soon after, the file is not UTF-8 text; the rest is not read")
+        )
+    except csv.Error as error:
+        yield Line(reader.line_num, ValueError(f"it is no CSV ({error}); the rest is not read"))
+
+
+def _problem_of(columns: list[str]) -> str | None:
+    if missing := [name for name in REQUIRED if name not in columns]:
+        return f"the first line must name the columns {', '.join(REQUIRED)}; it lacks {', '.join(missing)}"
+    if unknown := [name for name in columns if name not in READ]:
+        return f"unknown columns {', '.join(map(repr, unknown))}; those that are read are {', '.join(READ)}"
+    if len(set(columns)) < len(columns):
+        return "a column is there twice"
+    return None
