@@ -13,8 +13,8 @@ _REMEMBERED = 25
 # A chain that was stopped for a night has not become slow.
 _LONGEST_MEDIANS = 6.0
 _SHORTEST_SECONDS = 0.01
-# More regular than this, blocks are not distinguished: it would cost time and change nothing.
-_MOST_PHASES = 6
+# About as regular as blocks between half and one and a half times their mean.
+_MOST_PHASES = 12
 
 
 class BlockTimes:

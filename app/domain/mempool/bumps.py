@@ -23,7 +23,7 @@ class Bumps:
         """Count one that was replaced or got a child that pays for it."""
         self._bumps += 1
 
-    def block_came(self, waiting: int) -> None:
-        """End a period after which so many wait."""
+    def block_came(self, waiting: float) -> None:
+        """End a period in which so many waited on average."""
         self._bumps *= _KEPT_A_BLOCK
         self._waited = (self._waited + waiting) * _KEPT_A_BLOCK

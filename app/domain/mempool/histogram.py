@@ -40,11 +40,19 @@ class FeeHistogram:
 
     def add(self, band: int, vsize_vb: int) -> None:
         """Count a transaction."""
-        self._change(band, vsize_vb, 1)
+        self.total_vb += vsize_vb
+        self.transactions += 1
+        self._vsize_vb[band] += vsize_vb
+        self._transactions[band] += 1
+        self._group_vb[band // _GROUP] += vsize_vb
 
     def remove(self, band: int, vsize_vb: int) -> None:
         """Count no longer a transaction that was added to that band with that size."""
-        self._change(band, -vsize_vb, -1)
+        self.total_vb -= vsize_vb
+        self.transactions -= 1
+        self._vsize_vb[band] -= vsize_vb
+        self._transactions[band] -= 1
+        self._group_vb[band // _GROUP] -= vsize_vb
 
     def ahead(self, band: int) -> Ahead:
         """Return what is in higher bands, and in this one."""
@@ -57,10 +65,3 @@ class FeeHistogram:
         for band in range(BANDS - 1, -1, -1):
             if self._transactions[band]:
                 yield FeeBand(feerate_of(band), self._vsize_vb[band], self._transactions[band])
-
-    def _change(self, band: int, vsize_vb: int, transactions: int) -> None:
-        self.total_vb += vsize_vb
-        self.transactions += transactions
-        self._vsize_vb[band] += vsize_vb
-        self._transactions[band] += transactions
-        self._group_vb[band // _GROUP] += vsize_vb

@@ -10,7 +10,8 @@ times; feerates are effective ones, in sat/vB):
     outlook.lifted(key, feerate)                a child pays for it (feerate: that of the child, with its ancestors)
     outlook.left(key)                           it left, and not by a block
     outlook.mined(key)                          for each transaction of a block, and then
-    outlook.block_connected(vsize, at)          once for the block (vsize without the coinbase)
+    outlook.block_connected(vsize, at)          once for the block (vsize without the coinbase); of blocks that came while
+                                                we did not look, only block_time(at)
     outlook.begin_sweep(expected) ... outlook.mark(key) ... outlook.sweep()     a snapshot: what is in it stays
 
 What to ask:
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from app.domain.mempool.histogram import Ahead, FeeBand
 
 # A work of proof is known to take 600 seconds and to be forgetful; elsewhere anybody mines as he likes.
-_CERTAINTY_BLOCKS, _UNCERTAINTY_BLOCKS = 200.0, 1.0
+_CERTAINTY_BLOCKS, _UNCERTAINTY_BLOCKS = 200.0, 0.5
 # Miners work on templates of about 10 seconds' age, a sixtieth of a block's time.
 _TEMPLATE_AGE_SHARE = 1 / 60
 
@@ -110,6 +111,7 @@ class Outlook:
         self._space = BlockSpace()
         self._arrivals = Arrivals(since)
         self._bumps = Bumps()
+        self._mined = 0
 
     def __len__(self) -> int:
         """Return how many wait, with or without a known fee."""
@@ -159,7 +161,9 @@ class Outlook:
 
     def mined(self, key: int) -> bool:
         """Learn that a block holds a transaction; return whether it was known to wait."""
-        return self._waiting.remove(key)
+        known = self._waiting.remove(key)
+        self._mined += known
+        return known
 
     def block_time(self, at: float) -> None:
         """Learn when a block came that was there before us."""
@@ -174,7 +178,8 @@ class Outlook:
         """
         too_late_vb = self._arrivals.total_rate_vb_second(at) * 2 * self._template_age_seconds
         self._space.came(vsize_vb, self._waiting.histogram.total_vb - too_late_vb)
-        self._bumps.block_came(len(self._waiting))
+        self._bumps.block_came(len(self._waiting) + self._mined / 2)
+        self._mined = 0
         self._arrivals.block_came(at)
         self._times.came(at)
 

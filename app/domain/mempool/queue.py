@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MOST_BLOCKS = 50
-_FINEST, _COARSEST = 40, 4
+_FINEST, _COARSEST = 24, 2
 # A queue is not followed further than this many blocks above what it is now.
-_GROWTH_BLOCKS = 5
-_MOST_CELLS = 128
+_GROWTH_BLOCKS = 4
+_MOST_CELLS = 72
+# Beyond the next block, chance adds up over several, and more regular ones would only cost time.
+_LATER_PHASES = 3
 _NEGLIGIBLE, _NOTHING = 1e-3, 1e-7
 # How far what comes in during one block's time is followed.
 _REACH_DEVIATIONS = 5
@@ -79,17 +81,18 @@ class _Run:
         self._cell_vb = usual_vb / max(_COARSEST, min(finest, round(usual_vb / prospect.lump_vb)))
         self._cells = int(followed_blocks * usual_vb / self._cell_vb) + 2
         self._prospect = prospect
-        self._lumps_a_phase = lumps = inflow_vb / self._cell_vb / prospect.phases
-        deviation = math.sqrt(prospect.phases * lumps * (1 + lumps))
-        self._reach = int(prospect.phases * lumps + _REACH_DEVIATIONS * deviation) + 1
+        self._lumps = inflow_vb / self._cell_vb
+        deviation = math.sqrt(self._lumps * (1 + self._lumps))
+        self._reach = int(self._lumps + _REACH_DEVIATIONS * deviation) + 1
         cells = Counter(max(1, round(size_vb / self._cell_vb)) for size_vb in prospect.sizes_vb)
         self._sizes = [(size, count / cells.total()) for size, count in cells.items()]
 
     def probabilities(self) -> list[float]:
         """Return the probability of each block, as long as it matters."""
         prospect = self._prospect
-        queue = self._after_phases(self._start(), prospect.phases_left)
-        whole = [0.0] * (prospect.phases - 1) + [1.0]
+        phases = min(prospect.phases, _LATER_PHASES)
+        whole = [0.0] * (phases - 1) + [1.0]
+        queue = self._after_phases(self._start(), prospect.phases_left, self._lumps / prospect.phases)
         taken: list[float] = []
         alive = 1.0
         while alive > _NEGLIGIBLE and len(taken) < MOST_BLOCKS:
@@ -100,7 +103,7 @@ class _Run:
             alive = sum(queue)
             while queue and queue[-1] < _NOTHING:
                 queue.pop()
-            queue = self._after_phases(queue, whole)
+            queue = self._after_phases(queue, whole, self._lumps / phases)
         return taken
 
     def _start(self) -> list[float]:
@@ -115,9 +118,9 @@ class _Run:
                 queue[cell] += share / pieces
         return queue
 
-    def _after_phases(self, queue: list[float], phases_left: Sequence[float]) -> list[float]:
-        """Return the queue after what came in during 1, 2, ... phases, with these probabilities."""
-        stays = 1 / (1 + self._lumps_a_phase)
+    def _after_phases(self, queue: list[float], phases_left: Sequence[float], lumps: float) -> list[float]:
+        """Return the queue after 1, 2, ... phases, with these probabilities, of so many lumps each on average."""
+        stays = 1 / (1 + lumps)
         if stays == 1 or not queue:
             return queue
         moves = 1 - stays

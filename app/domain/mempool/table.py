@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 
 _SMALLEST = 1 << 10
-_EMPTY = 0
+_EMPTY, _NOWHERE = 0, -1
 _FULL_SHARE = 0.75
 _MARK = 1 << 31
 _SIZE = _MARK - 1
@@ -15,6 +15,8 @@ MULTIPLIER = 0x9E3779B97F4A7C15
 
 class Table:
     """Open addressing with linear probing; removing closes the gap, so nothing slows down with time.
+
+    A key of 0 means an empty slot, and cannot be put.
 
     Args:
         multiplier: An odd number of 64 bits. Whoever knows it can choose keys that share a slot and make everything
@@ -37,8 +39,13 @@ class Table:
 
     def find(self, key: int) -> int:
         """Return the slot of a key, or -1; slots are good until something is added or removed."""
-        slot = self._slot(key)
-        return slot if self._keys[slot] else -1
+        keys, mask = self._keys, self._mask
+        slot = (key * self._multiplier >> 64) & mask
+        while there := keys[slot]:
+            if there == key:
+                return slot
+            slot = (slot + 1) & mask
+        return _NOWHERE
 
     def put(self, key: int, band: int, vsize_vb: int, *, mark: bool) -> None:
         """Add a key that is not there."""
@@ -68,7 +75,7 @@ class Table:
     def remove(self, slot: int) -> None:
         """Empty a slot, and move into it what it kept from its own place."""
         keys, bands, sizes = self._keys, self._bands, self._sizes
-        mask = len(keys) - 1
+        mask = self._mask
         gap = later = slot
         while key := keys[later := (later + 1) & mask]:
             home = (key * self._multiplier >> 64) & mask
@@ -88,6 +95,7 @@ class Table:
             self._resize(slots)
 
     def _allocate(self, slots: int) -> None:
+        self._mask = slots - 1
         self._keys = array("Q", bytes(8 * slots))
         self._bands = array("H", bytes(2 * slots))
         self._sizes = array("I", bytes(4 * slots))
@@ -100,16 +108,9 @@ class Table:
                 self._write(key, band, size)
 
     def _write(self, key: int, band: int, size: int) -> None:
-        slot = self._slot(key)
-        self._keys[slot], self._bands[slot], self._sizes[slot] = key or 1, band, size
-
-    def _slot(self, key: int) -> int:
-        """Return the slot that holds a key, or would."""
-        # 0 means an empty slot; no txid in sight begins with 16 zeros.
-        key = key or 1
-        keys = self._keys
-        mask = len(keys) - 1
+        """Fill the slot of a key that is not there."""
+        keys, mask = self._keys, self._mask
         slot = (key * self._multiplier >> 64) & mask
-        while (there := keys[slot]) and there != key:
+        while keys[slot]:
             slot = (slot + 1) & mask
-        return slot
+        keys[slot], self._bands[slot], self._sizes[slot] = key, band, size
