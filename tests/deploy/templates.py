@@ -24,10 +24,11 @@ def rendered(name: str, **variables: object) -> str:
     )
     environment.tests["match"] = lambda text, pattern: re.match(pattern, str(text)) is not None
     environment.filters["bool"] = bool
-    return environment.get_template(name).render(**(_defaults() | variables))
+    return environment.get_template(name).render(**(defaults() | variables))
 
 
-def _defaults() -> dict[str, Any]:
+def defaults() -> dict[str, Any]:
+    """Return what the templates want to know, as on a host where nobody has chosen anything."""
     home = Path("/opt/utxoracle")
     return {
         "host_prefix": "utxoracle",
@@ -51,5 +52,6 @@ def _defaults() -> dict[str, Any]:
         "__proxy_key": "/etc/utxoracle/tls/key.pem",
         "__units_addresses": [],
         "__units_delay_grows": False,
+        "__units_detector_addresses": [],
         "__units_integration_anywhere": False,
     }

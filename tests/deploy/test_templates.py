@@ -20,10 +20,15 @@ EXCEPTIONS: dict[str, dict[str, object]] = {
     "ProtectHome=read-only": {"settings_bitcoin_rpc_cookie_file": "/home/node/.bitcoin/.cookie"},
     'ReadWritePaths="/srv/price data"': {"__units_database_file": "/srv/price data/utxoracle.db"},
     "IPAddressAllow=192.0.2.10 192.0.2.53": {"__units_addresses": ["192.0.2.10", "192.0.2.53"]},
+    "IPAddressAllow=192.0.2.11": {"__units_detector_addresses": ["192.0.2.11"]},
     "IPAddressAllow=any": {"__units_integration_anywhere": True},
 }
 # By the exception, the services that may have it; all, where it does not say.
-ONLY_FOR = {"IPAddressAllow=any": {"integration.service.j2"}}
+ONLY_FOR = {
+    "IPAddressAllow=192.0.2.10 192.0.2.53": {*SERVICES} - {"detector.service.j2"},
+    "IPAddressAllow=192.0.2.11": {"detector.service.j2"},
+    "IPAddressAllow=any": {"integration.service.j2"},
+}
 
 
 def _sandbox() -> list[str]:
@@ -100,8 +105,19 @@ def test_a_service_is_restarted_for_ever_but_not_for_its_settings(service: str) 
     for grows in (True, False):
         lines = _lines(rendered(f"systemd/{service}", __units_delay_grows=grows))
         assert {"StartLimitIntervalSec=0", "Restart=on-failure", "RestartPreventExitStatus=78"} <= set(lines)
-        assert {"Type=notify", "NotifyAccess=all", "WatchdogSec=60", "MemoryMax=500M"} <= set(lines)
+        assert {"Type=notify", "WatchdogSec=60", "MemoryMax=500M"} <= set(lines)
         assert ("RestartMaxDelaySec=120" in lines) == grows
+
+
+@pytest.mark.parametrize("service", LONG_RUNNING)
+def test_whoever_serves_by_workers_lets_them_speak_to_systemd_and_nobody_else_does(service: str) -> None:
+    speakers = "main" if service == "detector.service.j2" else "all"
+    assert f"NotifyAccess={speakers}" in _lines(rendered(f"systemd/{service}"))
+
+
+def test_there_are_descriptors_for_five_thousand_clients_of_the_stream() -> None:
+    (limit,) = re.findall(r"^LimitNOFILE=(\d+)$", rendered("systemd/websocket.service.j2"), re.MULTILINE)
+    assert int(limit) >= 6000
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -9,13 +9,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.deploy.program import CHECKOUT
+from tests.deploy.templates import TEMPLATES, defaults
 
 DEFAULTS: dict[str, Any] = {
     "settings_bitcoin_rpc_url": "http://127.0.0.1:8332",
     "settings_mempool_api_url": "http://localhost:8999",
     "settings_electrs_api_url": "http://[::1]:3001",
     "settings_database_url": "",
+    "settings_zmq_rawtx_url": "auto",
+    "settings_zmq_sequence_url": "auto",
     "settings_public_fallback_enabled": False,
     "settings_rate_sources": [],
     "units_allowed_addresses": [],
@@ -24,21 +29,32 @@ ON_LOOPBACK = "own=http://127.0.0.1:9000/rate#usd"
 ELSEWHERE = "other=https://rates.example/v1?in=usd#data.price"
 
 
+WORKED_OUT = (
+    "__units_integration_anywhere",
+    "__units_addresses",
+    "__units_detector_addresses",
+    "__units_named_upstreams",
+)
+
+
 def _worked_out(directory: Path, settings: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the variables of the role `units` for each host of `settings`, as Ansible has them."""
+    told = _told(directory, settings, "{" + ", ".join(f"'{name}': {name}" for name in WORKED_OUT) + "}")
+    return {name: json.loads(text) for name, text in told.items()}
+
+
+def _told(directory: Path, settings: dict[str, dict[str, Any]], expression: str) -> dict[str, str]:
+    """Return what `expression` is for each host of `settings`."""
     hosts = {name: DEFAULTS | changed for name, changed in settings.items()}
     inventory = directory / "inventory.json"
     inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
-    names = ("__units_integration_anywhere", "__units_addresses", "__units_named_upstreams")
-    message = "{{ {" + ", ".join(f"'{name}': {name}" for name in names) + "} }}"
+    written = {"content": f"{{{{ {expression} }}}}", "dest": f"{directory}/{{{{ inventory_hostname }}}}"}
     play = [
         {
             "hosts": "all",
             "gather_facts": False,
             "vars_files": [str(CHECKOUT / "roles/units/vars/main.yml")],
-            "tasks": [
-                {"ansible.builtin.copy": {"content": message, "dest": f"{directory}/{{{{ inventory_hostname }}}}"}}
-            ],
+            "tasks": [{"ansible.builtin.copy": written}],
         }
     ]
     (directory / "play.yml").write_text(json.dumps(play), encoding="utf-8")
@@ -52,7 +68,7 @@ def _worked_out(directory: Path, settings: dict[str, dict[str, Any]]) -> dict[st
         timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return {name: json.loads((directory / name).read_text(encoding="utf-8")) for name in hosts}
+    return {name: (directory / name).read_text(encoding="utf-8") for name in hosts}
 
 
 def test_the_integration_may_go_anywhere_only_for_what_has_no_fixed_address(tmp_path: Path) -> None:
@@ -75,3 +91,54 @@ def test_the_integration_may_go_anywhere_only_for_what_has_no_fixed_address(tmp_
     # Nobody else is let out for their sake, and preflight has no name to refuse.
     assert {name for name, variables in found.items() if variables["__units_addresses"]} == {"mempool-elsewhere"}
     assert not [name for name, variables in found.items() if variables["__units_named_upstreams"]]
+
+
+def test_the_detector_may_go_to_bitcoind_and_the_database_and_nowhere_else(tmp_path: Path) -> None:
+    zmq = {"settings_zmq_rawtx_url": "tcp://192.0.2.1:28333", "settings_zmq_sequence_url": "tcp://[2001:db8::1]:28335"}
+    found = _worked_out(
+        tmp_path,
+        {
+            "on-this-host": {},
+            "off": {"settings_zmq_rawtx_url": "off", "settings_zmq_sequence_url": "off"},
+            "socket-file": {"settings_zmq_rawtx_url": "ipc:///run/bitcoin/rawtx"},
+            "bitcoind-elsewhere": {"settings_bitcoin_rpc_url": "http://192.0.2.1:8332"},
+            "stream-elsewhere": zmq,
+            "database-elsewhere": {"settings_database_url": "postgresql://u:p@192.0.2.2/price"},
+            "others-elsewhere": {
+                "settings_mempool_api_url": "http://192.0.2.7:8999",
+                "settings_electrs_api_url": "http://192.0.2.8:3001",
+                "settings_public_fallback_enabled": True,
+            },
+            "stream-by-name": {"settings_zmq_rawtx_url": "tcp://node.example:28333"},
+            "as-the-operator-says": {"units_allowed_addresses": ["192.0.2.9"]},
+        },
+    )
+    allowed = {name: set(each["__units_detector_addresses"]) for name, each in found.items()}
+    assert {name: addresses for name, addresses in allowed.items() if addresses} == {
+        "bitcoind-elsewhere": {"192.0.2.1"},
+        "stream-elsewhere": {"192.0.2.1", "2001:db8::1"},
+        "database-elsewhere": {"192.0.2.2"},
+        "as-the-operator-says": {"192.0.2.9"},
+    }
+    # Nobody but the detector listens to the stream.
+    assert found["stream-elsewhere"]["__units_addresses"] == []
+    assert {
+        name: each["__units_named_upstreams"] for name, each in found.items() if each["__units_named_upstreams"]
+    } == {"stream-by-name": ["node.example"]}
+
+
+@pytest.mark.parametrize(
+    ("service", "addresses"),
+    [("detector", "192.0.2.1"), ("websocket", "192.0.2.1 192.0.2.7"), ("api", "192.0.2.1 192.0.2.7")],
+)
+def test_each_unit_is_written_with_the_addresses_of_its_own_service(
+    tmp_path: Path, service: str, addresses: str
+) -> None:
+    upstreams = {
+        "settings_bitcoin_rpc_url": "http://192.0.2.1:8332",
+        "settings_mempool_api_url": "http://192.0.2.7:8999",
+    }
+    host = {**defaults(), **upstreams, "settings_database_path": "", "__units_systemd": {"stdout": "systemd 257"}}
+    template = f"lookup('ansible.builtin.template', '{TEMPLATES}/systemd/{service}.service.j2')"
+    unit = _told(tmp_path, {"node": host}, template)["node"]
+    assert f"IPAddressAllow={addresses}" in unit.splitlines()
