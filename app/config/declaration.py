@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 SECRET_MIN_BYTES = 32
 
 # What settings await that have no effect yet.
-_WHALES = "whale alerts"
 _DEAD_MAN = "the dead man's switch"
 _BACKUP = "backups"
-_ACCURACY = "scored predictions"
 _RETENTION = "the maintenance job"
 _WEBHOOKS = "webhooks"
 
@@ -83,14 +81,12 @@ class Settings:
     zmq_rawtx_url: str = setting(
         addresses.zmq_url(),
         "auto",
-        "auto asks the node, which preflight then wants to publish; an address overrides, off polls.",
-        awaits=_WHALES,
+        "Where bitcoind publishes transactions. auto asks the node, which preflight wants to publish; off polls.",
     )
     zmq_sequence_url: str = setting(
         addresses.zmq_url(),
         "auto",
-        "auto asks the node, which preflight then wants to publish; an address overrides, off polls.",
-        awaits=_WHALES,
+        "Where bitcoind publishes changes of the mempool, likewise. Either at off turns both off.",
     )
     mempool_api_url: str = setting(
         addresses.mempool_url(),
@@ -106,7 +102,6 @@ class Settings:
         kinds.number(0.00001, 21_000_000),
         "100",
         "A transaction that moves this much or more is a whale.",
-        awaits=_WHALES,
     )
     confidence_threshold: float = setting(
         kinds.number(0, 1), "0.3", "An estimate with less confidence is stored as invalid."
@@ -161,10 +156,10 @@ class Settings:
         kinds.number(0.1, 100), "3", "Difference from the exchange at which an event is raised."
     )
     accuracy_warning: float = setting(
-        kinds.number(0, 1), "0.75", "Prediction accuracy below which a warning is raised.", awaits=_ACCURACY
+        kinds.number(0, 1), "0.75", "Prediction accuracy below which a warning is raised."
     )
     accuracy_critical: float = setting(
-        kinds.number(0, 1), "0.70", "Prediction accuracy below which the alarm is critical.", awaits=_ACCURACY
+        kinds.number(0, 1), "0.70", "Prediction accuracy below which the alarm is critical."
     )
     retention_days: int = setting(
         kinds.integer(1, 36_500),
@@ -202,7 +197,11 @@ class Settings:
         "INFO",
         "Least level that is written to the journal.",
     )
-    memory_limit_mb: int = setting(kinds.integer(64, 65_536), "500", "Megabytes that a long-running service may use.")
+    memory_limit_mb: int = setting(
+        kinds.integer(64, 65_536),
+        "500",
+        "Megabytes that a long-running service may use; the detector follows fewer whales when it gets near.",
+    )
 
 
 def declarations() -> Iterator[tuple[str, Declaration]]:
