@@ -166,6 +166,7 @@ def test_nothing_to_write_wakes_nobody_and_nothing_is_remembered(store: Database
     assert store.remembered(100) == Remembered(whales=[], predictions=[], chain=[])
     assert store.find([hash_of(1)]) == {}
     assert store.predictions_of([]) == []
+    assert store.predictions([]) == []
 
 
 def test_a_sighting_is_found_again_as_it_was_and_told_of_once(
@@ -174,6 +175,7 @@ def test_a_sighting_is_found_again_as_it_was_and_told_of_once(
     store.write(Changes(at=NOW, sightings=[sighting(1)]))
     assert store.find([hash_of(1), hash_of(2)]) == {hash_of(1): whale(1)}
     assert store.predictions_of([hash_of(1)]) == [prediction(1)]
+    assert store.predictions(["p1", "p2"]) == [prediction(1)]
     assert told(database) == [("whale_alert", {"txid": hash_of(1)})]
     assert DatabaseEventLog(database).after(0, 1)[0].created_at == NOW
     assert bell.heard == [1]
@@ -337,6 +339,8 @@ def test_what_is_remembered_is_what_may_still_change(store: DatabaseWhales) -> N
             blocks=[*chain, stale],
         )
     )
+    assert [each.txid for each in store.whales_in(chain[2].block_hash)] == [hash_of(9)]
+    assert store.whales_in(hash_of(1)) == []
     remembered = store.remembered(3)
     assert remembered.chain == [(each.block_height, each.block_hash) for each in chain[1:]]
     assert [each.txid for each in remembered.whales] == [hash_of(number) for number in (1, 2, 3, 9)]

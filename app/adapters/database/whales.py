@@ -94,6 +94,20 @@ class DatabaseWhales:
                 for prediction in _predictions(connection, PredictionOutcomeRow.final_txid.in_(chunk))
             ]
 
+    def predictions(self, prediction_ids: Collection[str]) -> Sequence[WhalePrediction]:
+        """Return those predictions, whatever has become of them."""
+        with self._database.reading() as connection:
+            return [
+                prediction
+                for chunk in chunks(prediction_ids)
+                for prediction in _predictions(connection, PredictionOutcomeRow.prediction_id.in_(chunk))
+            ]
+
+    def whales_in(self, block_hash: str) -> Sequence[Whale]:
+        """Return the whales about which this block decided: confirmed, conflicted or missed."""
+        with self._database.reading() as connection:
+            return _whales(connection, WhaleRow.block_hash == block_hash)
+
     def usd_per_btc(self) -> float | None:
         """Return the newest valid price of a day: our estimate, or else the exchange rate."""
         now = self._clock()
