@@ -1,0 +1,114 @@
+"""The score of the predictions, kept in the table `correlation_tracking`."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+
+from app.adapters.database.accuracy_alarms import append_alarm
+from app.adapters.database.many_rows import upsert
+from app.adapters.database.tables import CorrelationRow, PredictionOutcomeRow, WhaleRow
+from app.domain.whales.score import LEAST_SAMPLE, Figure, Resolved
+from app.services.whales.scores import Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from app.adapters.database.engine import Database
+    from app.domain.whales.accuracy import AccuracyRule
+    from app.services.whales.scores import WindowScore
+
+_log = logging.getLogger(__name__)
+
+# What an alarm calls the time that it speaks of.
+_RECENT = "24h"
+_OF_ROW = (
+    *("prediction_id", "predicted_at", "tip_height", "predicted_block", "earliest_block", "latest_block"),
+    *("next_block_probability", "baseline_block", "outcome", "outcome_block", "resolved_at", "on_time"),
+)
+
+
+class DatabaseScores:
+    """Answers `app.services.whales.scores.ScoreStore`; `ring` is called after the commit and must not raise."""
+
+    def __init__(self, database: Database, ring: Callable[[], None], rule: AccuracyRule) -> None:
+        self._database = database
+        self._ring = ring
+        self._rule = rule
+
+    def resolved(self, start: datetime, end: datetime) -> Sequence[Resolved]:
+        """Return the predictions with start <= resolved_at < end."""
+        statement = select(
+            *(getattr(PredictionOutcomeRow, name).label(name) for name in _OF_ROW),
+            # Not the rest of what was computed from, which is most of the row.
+            PredictionOutcomeRow.inputs["distribution"].label("distribution"),
+            (PredictionOutcomeRow.final_txid != PredictionOutcomeRow.txid).label("is_replaced"),
+        ).where(PredictionOutcomeRow.resolved_at >= start, PredictionOutcomeRow.resolved_at < end)
+        with self._database.reading() as connection:
+            return [
+                Resolved(**{**row, "distribution": row["distribution"] or ()})
+                for row in connection.execute(statement).mappings()
+            ]
+
+    def seen(self, start: datetime, end: datetime) -> Seen:
+        """Return the whales with start <= first seen < end; of those missed counts when they were confirmed."""
+        first_seen = select(func.count(), func.count(WhaleRow.urgency_score), func.avg(WhaleRow.urgency_score)).where(
+            WhaleRow.timestamp >= start, WhaleRow.timestamp < end, WhaleRow.status != "missed"
+        )
+        missed = select(func.count()).where(
+            WhaleRow.status == "missed", WhaleRow.confirmed_at >= start, WhaleRow.confirmed_at < end
+        )
+        with self._database.reading() as connection:
+            whale_count, urgencies, mean = connection.execute(first_seen).one()
+            urgency = Figure(mean if urgencies >= LEAST_SAMPLE else None, urgencies)
+            return Seen(whale_count, urgency, connection.execute(missed).scalar_one())
+
+    def keep(self, scores: Sequence[WindowScore], recent: Figure, now: datetime) -> None:
+        """Put `scores` in place of those of their windows, and say it when `recent`, an accuracy, has become low."""
+        rows = [_row(each, now) for each in scores]
+        with self._database.writing() as connection:
+            upsert(connection, CorrelationRow, ("window_start", "period"), rows)
+            alarm = append_alarm(connection, self._rule, recent, _RECENT, now)
+        if alarm is not None:
+            self._ring()
+            _log.warning("prediction accuracy", extra=alarm)
+
+
+def _row(each: WindowScore, now: datetime) -> dict[str, Any]:
+    score = each.score
+    return {
+        "timestamp": each.window.start,
+        "window_start": each.window.start,
+        "period": each.window.period,
+        "created_at": now,
+        "whale_count": each.seen.whale_count,
+        "avg_urgency": each.seen.urgency.value,
+        "missed": each.seen.missed,
+        "confirmed": score.confirmed,
+        "replaced": score.replaced,
+        "dropped": score.dropped,
+        "conflicted": score.conflicted,
+        "expired": score.expired,
+        "prediction_accuracy": score.accuracy.value,
+        "accuracy_sample": score.accuracy.sample,
+        "brier": score.brier.value,
+        "brier_sample": score.brier.sample,
+        "coverage": score.coverage.value,
+        "coverage_sample": score.coverage.sample,
+        "lead_median_seconds": score.lead_seconds.value,
+        "lead_sample": score.lead_seconds.sample,
+        "exact_share": score.exact.value,
+        "within_one_share": score.within_one.value,
+        "exact_sample": score.exact.sample,
+        "transform_share": score.transform.value,
+        "transform_sample": score.transform.sample,
+        "baseline_accuracy": score.baseline_accuracy.value,
+        "baseline_brier": score.baseline_brier.value,
+        "baseline_sample": score.baseline_accuracy.sample,
+        "baseline_exact_share": score.baseline_exact.value,
+        "baseline_within_one_share": score.baseline_within_one.value,
+        "baseline_exact_sample": score.baseline_exact.sample,
+    }

@@ -1,0 +1,321 @@
+"""The score of predictions by the hour and the day, and alarms about it, on both databases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import select
+
+from app.adapters.database.events import DatabaseEventLog
+from app.adapters.database.scores import DatabaseScores
+from app.adapters.database.tables import CorrelationRow
+from app.adapters.database.whales import DatabaseWhales
+from app.domain.whales.accuracy import AccuracyRule
+from app.services.whales.scores import Scores, windows_at
+from app.services.whales.whale_store import Changes, Sighting, Whale, WhalePrediction
+
+if TYPE_CHECKING:
+    from app.adapters.database.engine import Database
+
+NOW = datetime(2026, 11, 28, 8, 20, tzinfo=UTC)
+HOUR, DAY = NOW.replace(minute=0), NOW.replace(hour=0, minute=0)
+RULE = AccuracyRule(warning=0.75, critical=0.70)
+
+
+class Course:
+    """Whales that come and go, as the detector would write them."""
+
+    def __init__(self, database: Database) -> None:
+        self._store = DatabaseWhales(database, lambda: None)
+        self._count = 0
+
+    def resolve(  # noqa: PLR0913 - what makes a difference to a score
+        self,
+        at: datetime,
+        count: int = 1,
+        outcome: str = "confirmed",
+        *,
+        on_time: bool = True,
+        is_replaced: bool = False,
+        inputs: dict[str, Any] | None = None,
+    ) -> None:
+        """Write whales that were seen ten minutes before their end."""
+        changes = Changes(at=at)
+        for _ in range(count):
+            whale = self._whale(at - timedelta(minutes=10), status=outcome)
+            prediction = _prediction(whale, at, outcome, on_time=on_time)
+            if is_replaced:
+                prediction.final_txid = "f" * 64
+            if inputs is not None:
+                prediction.inputs = inputs
+            changes.sightings.append(Sighting(whale=whale, prediction=prediction, event=None))
+        self._store.write(changes)
+
+    def miss(self, at: datetime, count: int) -> None:
+        """Write whales of which only their block told."""
+        missed = [
+            replace(self._whale(at, status="missed"), confirmed_at=at, urgency_score=None, urgency_level=None)
+            for _ in range(count)
+        ]
+        self._store.write(
+            Changes(at=at, sightings=[Sighting(whale=each, prediction=None, event=None) for each in missed])
+        )
+
+    def _whale(self, seen_at: datetime, status: str) -> Whale:
+        self._count += 1
+        return Whale(
+            txid=f"{self._count:064x}",
+            timestamp=seen_at,
+            detected_at=seen_at,
+            prediction_id=f"p{self._count}",
+            value_sat=20_000_000_000,
+            moved_sat=20_000_000_000,
+            inputs_resolved=True,
+            vsize_vb=141,
+            fee_sat=71,
+            fee_rate=0.5,
+            is_rbf=True,
+            kind="transfer",
+            flow_type="unknown",
+            exchange_labels=[],
+            urgency_score=0.5,
+            urgency_level="medium",
+            status=status,
+            replaced_by=None,
+            left_at=None,
+            predicted_block=101,
+            tip_height=100,
+            ahead_vb=1_000,
+            block_height=None,
+            block_hash=None,
+            confirmed_at=None,
+            source="stream",
+            usd_value=None,
+            outpoints=[],
+        )
+
+
+def _prediction(whale: Whale, at: datetime, outcome: str, *, on_time: bool) -> WhalePrediction:
+    block = None if outcome != "confirmed" else 101 if on_time else 109
+    return WhalePrediction(
+        prediction_id=whale.prediction_id or "",
+        txid=whale.txid,
+        final_txid=whale.txid,
+        predicted_at=whale.timestamp,
+        tip_height=100,
+        predicted_block=101,
+        earliest_block=101,
+        latest_block=103,
+        next_block_probability=0.75,
+        urgency_score=0.5,
+        feerate_sat_vb=0.5,
+        ahead_vb=1_000,
+        inputs={"distribution": [0.75, 0.2, 0.05], "bands": [[0.5, 1_000]]},
+        baseline_block=102,
+        outcome=outcome,
+        outcome_block=block,
+        resolved_at=at,
+        on_time=on_time and block is not None,
+    )
+
+
+@pytest.fixture
+def course(database: Database) -> Course:
+    return Course(database)
+
+
+class Rings:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def ring(self) -> None:
+        self.count += 1
+
+
+@pytest.fixture
+def bell() -> Rings:
+    return Rings()
+
+
+@pytest.fixture
+def scores(database: Database, bell: Rings) -> Scores:
+    return Scores(DatabaseScores(database, bell.ring, RULE))
+
+
+def row(database: Database, period: str, start: datetime) -> dict[str, Any]:
+    columns = CorrelationRow.__table__.columns
+    statement = select(*columns).where(CorrelationRow.period == period, CorrelationRow.window_start == start)
+    with database.reading() as connection:
+        return dict(connection.execute(statement).mappings().one())
+
+
+def alarms(database: Database) -> list[dict[str, Any]]:
+    return [event.payload for event in DatabaseEventLog(database).after(0, 100) if event.type == "accuracy"]
+
+
+def test_the_windows_that_may_still_change_are_two_hours_and_two_days() -> None:
+    assert [(window.period, window.start, window.end) for window in windows_at(NOW)] == [
+        ("hour", HOUR - timedelta(hours=1), HOUR),
+        ("hour", HOUR, HOUR + timedelta(hours=1)),
+        ("day", DAY - timedelta(days=1), DAY),
+        ("day", DAY, DAY + timedelta(days=1)),
+    ]
+
+
+def test_without_whales_there_are_rows_without_figures(scores: Scores, database: Database) -> None:
+    scores.refresh(NOW)
+    for window in windows_at(NOW):
+        found = row(database, window.period, window.start)
+        assert (found["whale_count"], found["accuracy_sample"], found["missed"]) == (0, 0, 0)
+        assert found["prediction_accuracy"] is found["avg_urgency"] is found["brier"] is None
+    assert alarms(database) == []
+
+
+def test_each_window_has_the_score_of_what_was_resolved_in_it(
+    scores: Scores, database: Database, course: Course
+) -> None:
+    course.resolve(HOUR, 9)
+    course.resolve(NOW, 3, on_time=False)
+    course.resolve(HOUR + timedelta(minutes=5), 2, "dropped", is_replaced=True)
+    course.resolve(HOUR - timedelta(microseconds=1), 4)
+    course.resolve(DAY - timedelta(microseconds=1), 11)
+    course.miss(HOUR + timedelta(minutes=1), 2)
+    scores.refresh(NOW)
+    hour = row(database, "hour", HOUR)
+    assert {name: hour[name] for name in ("confirmed", "replaced", "dropped", "conflicted", "expired", "missed")} == {
+        "confirmed": 12,
+        "replaced": 2,
+        "dropped": 2,
+        "conflicted": 0,
+        "expired": 0,
+        "missed": 2,
+    }
+    assert (hour["timestamp"], hour["created_at"]) == (HOUR, NOW)
+    assert (hour["prediction_accuracy"], hour["accuracy_sample"]) == (9 / 14, 14)
+    assert (hour["coverage"], hour["coverage_sample"]) == (9 / 12, 12)
+    assert (hour["exact_share"], hour["within_one_share"], hour["exact_sample"]) == (9 / 12, 9 / 12, 12)
+    assert (hour["lead_median_seconds"], hour["lead_sample"]) == (600.0, 12)
+    assert hour["brier"] == pytest.approx((9 * 0.25**2 + 5 * 0.75**2) / 14)
+    assert hour["transform_sample"] == 12
+    assert (hour["baseline_accuracy"], hour["baseline_sample"]) == (9 / 14, 14)
+    assert hour["baseline_brier"] == pytest.approx(9 / 14)
+    assert (hour["baseline_exact_share"], hour["baseline_within_one_share"]) == (0.0, 9 / 12)
+    # Seen ten minutes before their end, nine of them in the hour before.
+    assert (hour["whale_count"], hour["avg_urgency"]) == (3, None)
+    before = row(database, "hour", HOUR - timedelta(hours=1))
+    assert (before["prediction_accuracy"], before["accuracy_sample"], before["whale_count"]) == (None, 4, 15)
+    assert before["avg_urgency"] == 0.5
+    today, yesterday = row(database, "day", DAY), row(database, "day", DAY - timedelta(days=1))
+    assert (today["accuracy_sample"], today["missed"]) == (18, 2)
+    assert (yesterday["prediction_accuracy"], yesterday["accuracy_sample"]) == (1.0, 11)
+
+
+def test_a_second_time_changes_only_what_has_changed(scores: Scores, database: Database, course: Course) -> None:
+    course.resolve(NOW, 10)
+    scores.refresh(NOW)
+    first = row(database, "hour", HOUR)
+    scores.refresh(NOW)
+    assert row(database, "hour", HOUR) == first
+    course.resolve(NOW + timedelta(minutes=1), 1, on_time=False)
+    scores.refresh(NOW + timedelta(minutes=1))
+    second = row(database, "hour", HOUR)
+    assert (second["id"], second["prediction_accuracy"]) == (first["id"], 10 / 11)
+    scores.refresh(NOW + timedelta(hours=1))
+    assert row(database, "hour", HOUR)["prediction_accuracy"] == 10 / 11
+
+
+def test_a_prediction_that_a_reorganisation_reopened_is_scored_no_longer(
+    scores: Scores, database: Database, course: Course
+) -> None:
+    course.resolve(NOW, 10)
+    scores.refresh(NOW)
+    store = DatabaseWhales(database, lambda: None)
+    (prediction,) = store.predictions(["p1"])
+    reopened = replace(prediction, outcome="pending", outcome_block=None, resolved_at=None, on_time=None)
+    store.write(Changes(at=NOW, predictions=[reopened]))
+    scores.refresh(NOW)
+    hour = row(database, "hour", HOUR)
+    assert (hour["confirmed"], hour["prediction_accuracy"], hour["accuracy_sample"]) == (9, None, 9)
+
+
+def test_predictions_of_which_no_probabilities_were_kept_are_scored_otherwise(
+    scores: Scores, database: Database, course: Course
+) -> None:
+    course.resolve(NOW, 10, inputs={})
+    scores.refresh(NOW)
+    hour = row(database, "hour", HOUR)
+    assert (hour["prediction_accuracy"], hour["transform_share"], hour["transform_sample"]) == (1.0, None, 0)
+
+
+def test_low_accuracy_is_told_with_its_figures_and_in_the_journal(
+    scores: Scores, database: Database, course: Course, bell: Rings, caplog: pytest.LogCaptureFixture
+) -> None:
+    course.resolve(NOW, 7)
+    course.resolve(NOW, 3, on_time=False)
+    scores.refresh(NOW)
+    assert alarms(database) == [
+        {
+            "at": NOW.isoformat(),
+            "state": "warning",
+            "period": "24h",
+            "accuracy": 0.7,
+            "sample_size": 10,
+            "threshold": 0.75,
+        }
+    ]
+    assert bell.count == 1
+    assert [(record.message, vars(record)["state"]) for record in caplog.records] == [
+        ("prediction accuracy", "warning")
+    ]
+
+
+def test_of_fewer_than_ten_nothing_is_told(scores: Scores, database: Database, course: Course, bell: Rings) -> None:
+    course.resolve(NOW, 9, on_time=False)
+    scores.refresh(NOW)
+    assert alarms(database) == []
+    assert bell.count == 0
+
+
+def test_the_last_24_hours_count_and_no_more(scores: Scores, database: Database, course: Course) -> None:
+    course.resolve(NOW - timedelta(hours=24), 90)
+    course.resolve(NOW - timedelta(hours=23), 5, on_time=False)
+    course.resolve(NOW, 5, on_time=False)
+    scores.refresh(NOW)
+    assert [(alarm["state"], alarm["accuracy"], alarm["sample_size"]) for alarm in alarms(database)] == [
+        ("critical", 0.0, 10)
+    ]
+
+
+def test_after_an_alarm_there_is_an_hour_of_silence_over_restarts_and_hosts(
+    database: Database, course: Course, bell: Rings
+) -> None:
+    course.resolve(NOW, 7)
+    course.resolve(NOW, 3, on_time=False)
+    for minutes in range(0, 120, 10):
+        if minutes == 20:
+            course.resolve(NOW, 10, on_time=False)
+        if minutes == 80:
+            course.resolve(NOW, 200)
+        Scores(DatabaseScores(database, bell.ring, RULE)).refresh(NOW + timedelta(minutes=minutes))
+    told = [
+        ((datetime.fromisoformat(alarm["at"]) - NOW) // timedelta(minutes=1), alarm["state"])
+        for alarm in alarms(database)
+    ]
+    assert told == [(0, "warning"), (60, "critical")]
+    Scores(DatabaseScores(database, bell.ring, RULE)).refresh(NOW + timedelta(minutes=120))
+    assert [alarm["state"] for alarm in alarms(database)] == ["warning", "critical", "recovered"]
+    assert bell.count == 3
+
+
+def test_what_a_clock_that_was_ahead_left_in_the_future_does_not_silence_the_present(
+    scores: Scores, database: Database, course: Course
+) -> None:
+    ahead = NOW + timedelta(days=3)
+    course.resolve(ahead, 10, on_time=False)
+    scores.refresh(ahead)
+    course.resolve(NOW, 10)
+    scores.refresh(NOW)
+    assert [alarm["state"] for alarm in alarms(database)] == ["critical", "recovered"]
