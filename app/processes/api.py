@@ -17,6 +17,7 @@ from app.adapters.bitcoind_rpc_blocks import RpcBlockSource
 from app.adapters.database.accounts import DatabaseAccounts, DatabaseRevokedTokens
 from app.adapters.database.engine import Database, open_database
 from app.adapters.database.events import DatabaseEventLog
+from app.adapters.database.heartbeats import DatabaseHeartbeats
 from app.adapters.database.prices import DatabasePriceHistory
 from app.adapters.journal import configure_logging
 from app.adapters.machine import LocalMachine
@@ -26,6 +27,7 @@ from app.adapters.probes import EsploraProbe, MempoolProbe
 from app.adapters.sd_notify import Systemd
 from app.config import load as configuration
 from app.services.authentication import Authentication
+from app.services.detector_report import DetectorView
 from app.services.health import HealthMonitor
 from app.services.health_checks import CRITICAL, HealthChecks
 from app.services.price_view import PriceView
@@ -59,6 +61,7 @@ def health_checks(settings: Settings, directories: configuration.Directories, da
         prices=price_view(database),
         node=RpcBlockSource(node),
         network=settings.bitcoin_network,
+        detector=detector_view(database),
         stream=OwnStream(settings.websocket_host, settings.websocket_port, _PROBE_SECONDS),
         electrs=EsploraProbe(settings.electrs_api_url),
         mempool_backend=MempoolProbe(settings.mempool_api_url if settings.exchange_comparison_enabled else None),
@@ -70,6 +73,11 @@ def health_checks(settings: Settings, directories: configuration.Directories, da
 def price_view(database: Database) -> PriceView:
     """Return the price history of `database`; this process writes none."""
     return PriceView(DatabasePriceHistory(database, ring=lambda: None), partial(datetime.now, UTC))
+
+
+def detector_view(database: Database) -> DetectorView:
+    """Return what `database` has of the detector's last word."""
+    return DetectorView(DatabaseHeartbeats(database), partial(datetime.now, UTC))
 
 
 def wallet_prices(settings: Settings, database: Database) -> WalletPrices:
@@ -105,6 +113,7 @@ def make_app(settings: Settings, directories: configuration.Directories) -> Flas
             wallet_prices=wallet_prices(settings, database),
             log=DatabaseEventLog(database),
             monitor=monitor,
+            detector=detector_view(database),
             machine=LocalMachine(directories.state),
         ),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Protocol
 
+from app.services.detector_report import SEE_LOG
 from app.services.health import DegradedError, SkippedError
 from app.services.storage_checks import check_database, check_schema
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from app.services.block_source import NodeStatus
+    from app.services.detector_report import DetectorView
     from app.services.price_view import PriceView
     from app.services.storage import Storage
 
@@ -73,6 +75,7 @@ class HealthChecks:
     prices: PriceView
     node: Node
     network: str
+    detector: DetectorView
     stream: Handshake
     electrs: Upstream
     mempool_backend: Upstream
@@ -85,7 +88,7 @@ class HealthChecks:
             "database": self.database,
             "schema": self.schema,
             "bitcoind": self.bitcoind,
-            "mempool_stream": _not_there_yet,
+            "mempool_stream": self.mempool_stream,
             "websocket": self.websocket,
             "integration": self.integration,
             "data_freshness": self.data_freshness,
@@ -116,6 +119,17 @@ class HealthChecks:
                 f"the node is in initial block download at height {status.tip_height}; wait until it has caught up"
             )
         return f"{status.network} at height {status.tip_height}"
+
+    def mempool_stream(self) -> str:
+        """The detector is at work, and hears of every transaction."""
+        report = self.detector.report()
+        if report is None:
+            raise DegradedError(f"the detector has not been at work yet; {SEE_LOG}")
+        if report.is_silent:
+            raise RuntimeError(report.silence())
+        if report.problems:
+            raise DegradedError(f"{report.trouble()} ({report.progress()})")
+        return report.progress()
 
     def websocket(self) -> str:
         """The alert stream shakes hands."""

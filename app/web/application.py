@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from app.services.accounts import RevokedTokens
     from app.services.authentication import Authentication
+    from app.services.detector_report import DetectorView
     from app.services.event_log import EventLog
     from app.services.health import HealthMonitor
     from app.services.health_checks import Machine
@@ -79,6 +80,7 @@ class WebServices:
     wallet_prices: WalletPrices
     log: EventLog
     monitor: HealthMonitor
+    detector: DetectorView
     machine: Machine
 
 
@@ -92,7 +94,13 @@ def create_app(values: WebValues, services: WebServices) -> Flask:
     send_headers(app, values.allowed_origins)
     registry = None
     if values.metrics_enabled:
-        registry = figures_registry(services.prices, services.log, services.monitor, services.machine)
+        registry = figures_registry(
+            prices=services.prices,
+            log=services.log,
+            monitor=services.monitor,
+            detector=services.detector,
+            machine=services.machine,
+        )
         app.extensions["utxoracle-figures"] = registry
         count_requests(app, registry)
     limiter = limit_rates(app, values.requests_per_minute)

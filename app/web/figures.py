@@ -11,22 +11,27 @@ from prometheus_client.registry import Collector
 
 from app.services.health import CHECK_STATUSES
 from app.services.storage import StorageError
+from app.web.detector_figures import DetectorFigures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from app.domain.price.comparison import PriceComparison
+    from app.services.detector_report import DetectorView
     from app.services.event_log import EventLog
     from app.services.health import HealthMonitor
     from app.services.health_checks import Machine
     from app.services.price_view import PriceView
 
 
-def figures_registry(prices: PriceView, log: EventLog, monitor: HealthMonitor, machine: Machine) -> CollectorRegistry:
-    """Return the figures of prices, event log and health, asked for when somebody looks, and of this process."""
+def figures_registry(
+    *, prices: PriceView, log: EventLog, monitor: HealthMonitor, detector: DetectorView, machine: Machine
+) -> CollectorRegistry:
+    """Return the figures of prices, event log, health and detector, as of when somebody looks, and of this process."""
     registry = CollectorRegistry()
     registry.register(_Prices(prices, log))
     registry.register(_Health(monitor))
+    registry.register(DetectorFigures(detector))
     registry.register(_Process(machine))
     return registry
 

@@ -17,10 +17,12 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from app.adapters.database.accounts import DatabaseAccounts, DatabaseRevokedTokens
 from app.adapters.database.engine import Database
 from app.adapters.database.events import DatabaseEventLog
+from app.adapters.database.heartbeats import DatabaseHeartbeats
 from app.adapters.database.prices import DatabasePriceHistory
 from app.adapters.machine import LocalMachine
 from app.domain.price.comparison import PriceComparison, slot_of
 from app.services.authentication import Authentication
+from app.services.detector_report import DetectorView
 from app.services.health import HealthMonitor, Pace
 from app.services.health_checks import CRITICAL
 from app.services.price_view import PriceView
@@ -72,6 +74,7 @@ class WebApplication:
         self.accounts = DatabaseAccounts(self.database)
         self.revoked = DatabaseRevokedTokens(self.database)
         self.history = DatabasePriceHistory(self.database, ring=lambda: None)
+        self.heartbeats = DatabaseHeartbeats(self.database)
         self.monitor = HealthMonitor(self.checks, CRITICAL, self.pace)
         self.app: Flask = create_app(
             WebValues(**VALUES | self.values),
@@ -82,6 +85,7 @@ class WebApplication:
                 wallet_prices=WalletPrices(self.history, timedelta(hours=2), self.clock),
                 log=DatabaseEventLog(self.database),
                 monitor=self.monitor,
+                detector=DetectorView(self.heartbeats, self.clock),
                 machine=LocalMachine(Path("/")),
             ),
         )

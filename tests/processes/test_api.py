@@ -60,9 +60,10 @@ def test_health_looks_at_the_real_parts(api: ApiService, stream: StreamService) 
     statuses = {name: each["status"] for name, each in checks.items()}
     assert statuses == {
         **dict.fromkeys(["database", "schema", "bitcoind", "websocket", "integration", "data_freshness"], "ok"),
-        **dict.fromkeys(["mempool_stream", "webhooks", "electrs"], "skipped"),
+        **dict.fromkeys(["webhooks", "electrs"], "skipped"),
         **dict.fromkeys(["memory", "disk"], "ok"),
         "mempool_backend": "error",
+        "mempool_stream": "degraded",
     }
     assert checks["bitcoind"]["message"] == "regtest at height 3"
     assert api.get("/health").status_code == 200

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from app.adapters.database.engine import Database
+from app.adapters.database.heartbeats import DatabaseHeartbeats
 from app.adapters.database.prices import DatabasePriceHistory
 from app.domain.price.comparison import PriceComparison, slot_of
 from app.services.block_source import NodeStatus
+from app.services.detector_report import DetectorView
 from app.services.health import DegradedError, SkippedError
 from app.services.health_checks import CRITICAL, HealthChecks
+from app.services.heartbeats import Heartbeat
 from app.services.price_view import PriceView
 from app.services.storage import StorageError
 
@@ -60,6 +63,7 @@ def checks(database: Database, **surroundings: Any) -> HealthChecks:  # noqa: AN
         prices=PriceView(DatabasePriceHistory(database, ring=lambda: None), lambda: NOW),
         node=around,
         network="main",
+        detector=DetectorView(DatabaseHeartbeats(database), lambda: NOW),
         stream=around,
         electrs=around,
         mempool_backend=around,
@@ -86,9 +90,87 @@ def test_there_is_every_check_of_the_contract(database: Database) -> None:
 
 
 def test_parts_that_do_not_exist_yet_are_skipped(database: Database) -> None:
-    for name in ("mempool_stream", "webhooks"):
-        with pytest.raises(SkippedError):
-            checks(database).all()[name]()
+    with pytest.raises(SkippedError):
+        checks(database).all()["webhooks"]()
+
+
+FIGURES: dict[str, Any] = {
+    "source": "stream",
+    "followed": 12,
+    "most_followed": 10_000,
+    "let_go": 0,
+    "waiting": 5_300,
+    "unread": 0,
+    "blocks_to_read": 0,
+    "lost_blocks": 0,
+    "lost_messages": 0,
+    "tip_height": 900_000,
+}
+
+
+def say(database: Database, seconds_ago: float = 0, problems: dict[str, str] | None = None, **figures: object) -> None:
+    """Give the detector's sign of life; `figures` differ from those of a detector that is well."""
+    beat_at = NOW - timedelta(seconds=seconds_ago)
+    detail = {**FIGURES, **figures, "problems": problems or {}}
+    DatabaseHeartbeats(database).beat(Heartbeat("detector", "here", beat_at, "degraded" if problems else "ok", detail))
+
+
+def test_a_detector_at_work_says_what_it_does(database: Database) -> None:
+    say(database, seconds_ago=30)
+    assert checks(database).mempool_stream() == "stream, 12 whales followed, 5,300 transactions wait"
+
+
+def test_a_detector_that_was_told_to_do_without_the_stream_is_well(database: Database) -> None:
+    say(database, source="polling")
+    assert checks(database).mempool_stream() == "polling, 12 whales followed, 5,300 transactions wait"
+
+
+@pytest.mark.parametrize(
+    ("figures", "told"),
+    [
+        ({"unread": 1_200}, "1,200 of them still to be looked at"),
+        ({"blocks_to_read": 3}, "3 blocks still to be read"),
+        ({"let_go": 40}, "40 whales let go for want of room"),
+        ({"lost_blocks": 2}, "2 blocks lost, which the node had deleted"),
+        ({"lost_messages": 7}, "7 messages lost and made up for"),
+    ],
+)
+def test_what_a_detector_catches_up_on_and_what_it_could_not_keep_is_told(
+    database: Database, figures: dict[str, Any], told: str
+) -> None:
+    say(database, **figures)
+    assert checks(database).mempool_stream().endswith(f"transactions wait, {told}")
+
+
+def test_a_detector_with_problems_is_degraded_and_all_of_them_are_told(database: Database) -> None:
+    problems = {"stream": "there is no connection to the node's ZMQ stream; polling", "memory": "memory is short"}
+    say(database, problems=problems, source="polling")
+    with pytest.raises(DegradedError) as told:
+        checks(database).mempool_stream()
+    assert str(told.value).startswith(f"{problems['stream']}; memory is short (polling, 12 whales")
+
+
+def test_a_detector_that_has_never_reached_the_node_says_why(database: Database) -> None:
+    detail = {"problems": {"node": "bitcoind does not answer"}}
+    DatabaseHeartbeats(database).beat(Heartbeat("detector", "here", NOW, "degraded", detail))
+    with pytest.raises(DegradedError, match="bitcoind does not answer \\(nothing is known of the mempool yet\\)"):
+        checks(database).mempool_stream()
+
+
+def test_a_detector_that_was_never_at_work_is_missed(database: Database) -> None:
+    with pytest.raises(DegradedError, match="has not been at work yet; see the log of utxoracle-detector"):
+        checks(database).mempool_stream()
+
+
+def test_a_detector_that_falls_silent_is_an_error_and_its_last_words_are_not_believed(database: Database) -> None:
+    say(database, seconds_ago=31)
+    with pytest.raises(RuntimeError, match="said nothing for 31 s; see the log of utxoracle-detector"):
+        checks(database).mempool_stream()
+
+
+def test_a_clock_that_was_set_back_makes_nobody_silent(database: Database) -> None:
+    say(database, seconds_ago=-3600)
+    assert checks(database).mempool_stream()
 
 
 def test_a_database_without_tables_fails_the_schema_and_says_what_to_do(empty_database: Database) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.adapters.database.engine import Database, open_database
+from app.services.heartbeats import Heartbeat
 from tests.fakes.web_application import WebApplication
 
 MANIFEST = Path(__file__).resolve().parents[2] / "docs" / "METRICS.md"
@@ -33,8 +35,30 @@ def named(web: WebApplication, name: str, **labels: str) -> float | None:
     return figures(web).get((name, frozenset(labels.items())))
 
 
+FIGURES: dict[str, Any] = {
+    "source": "stream",
+    "followed": 12,
+    "most_followed": 10_000,
+    "let_go": 3,
+    "waiting": 5_300,
+    "unread": 40,
+    "blocks_to_read": 1,
+    "lost_blocks": 2,
+    "lost_messages": 7,
+    "tip_height": 900_000,
+}
+
+
+def say(web: WebApplication, seconds_ago: float = 0, **figures: object) -> None:
+    """Give the detector's sign of life of so many seconds ago."""
+    beat_at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    detail = {**FIGURES, **figures, "problems": {}}
+    web.heartbeats.beat(Heartbeat("detector", "here", beat_at, "ok", detail))
+
+
 def test_the_manifest_names_what_is_served_and_nothing_else(web: WebApplication) -> None:
     web.keep(confidence=0.8, band_low=100_600.0, band_high=101_400.0)
+    say(web)
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \|", MANIFEST.read_text(encoding="utf-8"), re.MULTILINE)
     listed = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
     web.client().get("/health")
@@ -71,6 +95,39 @@ def test_what_is_not_known_is_left_out(web: WebApplication) -> None:
     assert named(web, "utxoracle_price_band_percent") is None
     assert named(web, "utxoracle_price_exchange_usd") is None
     assert named(web, "utxoracle_price_difference_usd") is None
+
+
+def test_figures_of_the_detector_are_those_of_its_last_word(web: WebApplication) -> None:
+    assert named(web, "utxoracle_detector_age_seconds") is None
+    say(web)
+    assert 0 <= (named(web, "utxoracle_detector_age_seconds") or 0) < 30
+    assert named(web, "utxoracle_detector_stream_bool") == 1
+    assert named(web, "utxoracle_mempool_transactions") == 5_300
+    assert named(web, "utxoracle_detector_unread_transactions") == 40
+    assert named(web, "utxoracle_detector_unread_blocks") == 1
+    assert named(web, "utxoracle_detector_tip_height") == 900_000
+    assert named(web, "utxoracle_whales_followed") == 12
+    assert named(web, "utxoracle_whales_let_go_total") == 3
+    assert named(web, "utxoracle_detector_lost_messages_total") == 7
+    assert named(web, "utxoracle_detector_lost_blocks_total") == 2
+    say(web, source="polling", tip_height=None)
+    assert named(web, "utxoracle_detector_stream_bool") == 0
+    assert named(web, "utxoracle_detector_tip_height") is None
+
+
+def test_of_a_silent_detector_only_its_silence_is_known(web: WebApplication) -> None:
+    say(web, seconds_ago=3600)
+    assert (named(web, "utxoracle_detector_age_seconds") or 0) >= 3600
+    assert {name for name, _ in figures(web) if "_detector_" in name or "mempool_" in name or "_whales_" in name} == {
+        "utxoracle_detector_age_seconds"
+    }
+
+
+def test_a_detector_that_waits_for_the_node_has_no_figures_yet(web: WebApplication) -> None:
+    detail = {"problems": {"node": "bitcoind does not answer"}}
+    web.heartbeats.beat(Heartbeat("detector", "here", datetime.now(UTC), "degraded", detail))
+    assert named(web, "utxoracle_detector_age_seconds") is not None
+    assert named(web, "utxoracle_whales_followed") is None
 
 
 def test_without_the_database_health_is_still_told(tmp_path: Path) -> None:
