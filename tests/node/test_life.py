@@ -19,7 +19,7 @@ from app.domain.price.estimate import estimate_price
 from tests.node.bitcoind import regtest_bitcoind
 from tests.node.lively_chain import BLOCK_SECONDS, PAYMENTS, SAT_PER_BTC, STARTED, LivelyChain, lively_chain
 from tests.node.programs.life.history import BLOCKS, History
-from tests.node.programs.life.pace import COINS_PER_PAYMENT
+from tests.node.programs.life.pace import COINS_PER_PAYMENT, Pace
 from tests.node.programs.life.purse import Purse
 from tests.node.programs.life.scripts import Scripts
 from tests.node.programs.life.spending import WINDOW_BLOCKS, Spending
@@ -245,6 +245,22 @@ def test_what_a_power_cut_took_from_the_mempool_is_forgotten(tmp_path: Path) -> 
         list(chain.live(3))
         assert chain.refusals() == []
         assert chain.free_coins() == chain.truly_free_coins()
+
+
+def test_at_200_a_second_there_are_coins_for_all_and_none_is_refused(tmp_path: Path) -> None:
+    seconds, rate = 10, 200
+    busy = Pace(seconds * rate, seconds, share_whales=0.05, whale_btc=(10, 40))
+    with regtest_bitcoind(tmp_path, extra=(f"-mocktime={STARTED:.0f}",)) as node:
+        chain, sent = LivelyChain(node, pace=busy), 0
+        for blocks_apart in (1, 3, 0, 1):
+            for _ in range(blocks_apart * 5 * seconds):
+                chain.present.pay(rate / 5, chain.now)
+            assert chain.refusals() == []
+            sent += chain.present.counts.total()
+            chain.present.counts.clear()
+            chain.mine(BLOCK_SECONDS)
+        assert sent == 5 * busy.payments
+        assert len(chain.present.ledger.purse) > busy.coins / 2
 
 
 # Weeks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from tests.node.programs.bitcoind_rpc import BitcoindRpc
@@ -84,11 +85,11 @@ class Present:
         if self._crowd > _CROWD_BLOCKS * self._pace.payments:
             wanted /= 2
         made: list[Made] = []
-        touched: set[bytes] = set()
+        bases = _Bases(self.ledger.pending.values(), self._chance)
         count = min(_MOST_AT_ONCE, int(wanted + self._chance.random()))
         # Not every idea can be carried out: there may be no coin for it.
         for _ in range(2 * count):
-            one = self._one(now, touched) if len(made) < count else None
+            one = self._one(now, bases) if len(made) < count else None
             if one is not None:
                 made.append(one)
         self._sender.send(made)
@@ -116,26 +117,17 @@ class Present:
         """
         return self.whales.send(value_sat)
 
-    def _one(self, now: float, touched: set[bytes]) -> Made | None:
+    def _one(self, now: float, bases: _Bases) -> Made | None:
         dice = self._chance.random()
-        if dice < _SHARE_BUMPS and self.ledger.pending:
-            base = self._base()
-            if base.txid_le in touched:
-                return None
-            touched.add(base.txid_le)
-            return self._replacement_or_child(base)
+        if dice < _SHARE_BUMPS:
+            base = bases.take()
+            return None if base is None else self._replacement_or_child(base)
         if dice > 1 - self._pace.share_whales:
             least, most = self._pace.whale_btc
             made = self._shapes.make_any(int(self._chance.uniform(least, most) * SAT_PER_BTC))
         else:
             made = self.spending.make(now, self.ledger.tip)
         return None if made is None else Made(made)
-
-    def _base(self) -> Transaction:
-        """Return what to pay more for: one time in three the end of a chain, so that chains grow."""
-        waiting = list(self.ledger.pending.values())
-        ends = [each for each in waiting if each.depth and each.spent_by_child is None]
-        return self._chance.choice(ends if ends and self._chance.random() < 1 / 3 else waiting)
 
     def _replacement_or_child(self, base: Transaction) -> Made | None:
         """Pay more: half of the time by replacing `base`, otherwise by a child that pays for it."""
@@ -144,3 +136,22 @@ class Present:
             return None if replacement is None else Made(replacement, base)
         child = self._bumps.child(base) if base.depth < _MOST_DEPTH else None
         return None if child is None else Made(child)
+
+
+class _Bases:
+    """What somebody may pay more for, each once: those that wait, as they are at one moment."""
+
+    def __init__(self, waiting: Iterable[Transaction], chance: random.Random) -> None:
+        self._chance = chance
+        self._all = list(waiting)
+        self._ends = [each for each in self._all if each.depth and each.spent_by_child is None]
+        self._taken: set[bytes] = set()
+
+    def take(self) -> Transaction | None:
+        """Return one, one time in three the end of a chain, so that chains grow; None if it was taken before."""
+        some = self._ends if self._ends and self._chance.random() < 1 / 3 else self._all
+        base = self._chance.choice(some) if some else None
+        if base is None or base.txid_le in self._taken:
+            return None
+        self._taken.add(base.txid_le)
+        return base
