@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -47,10 +49,13 @@ def _checks(settings: Settings, directories: configuration.Directories) -> Accep
     from app.adapters.bitcoind import rpc_client  # noqa: PLC0415 - as in app.commands
     from app.adapters.database.accounts import DatabaseAccounts, DatabaseRevokedTokens  # noqa: PLC0415
     from app.adapters.database.engine import open_database  # noqa: PLC0415
+    from app.adapters.database.heartbeats import DatabaseHeartbeats  # noqa: PLC0415
     from app.adapters.database.prices import DatabasePriceHistory  # noqa: PLC0415
     from app.adapters.own_api import OwnApi  # noqa: PLC0415
     from app.adapters.own_stream import OwnStream  # noqa: PLC0415
     from app.services.acceptance_checks import AcceptanceChecks, Signing  # noqa: PLC0415
+    from app.services.detector_report import DetectorView  # noqa: PLC0415
+    from app.services.whales.listening import OFF  # noqa: PLC0415
 
     database = open_database(configuration.database_url(settings, directories))
     return AcceptanceChecks(
@@ -66,7 +71,9 @@ def _checks(settings: Settings, directories: configuration.Directories) -> Accep
             settings.bitcoin_rpc_user,
             settings.bitcoin_rpc_password,
         ),
+        detector=DetectorView(DatabaseHeartbeats(database), partial(datetime.now, UTC)),
         has_rpc_user=settings.bitcoin_rpc_user is not None,
+        is_stream_wanted=OFF not in {settings.zmq_rawtx_url, settings.zmq_sequence_url},
         signing=Signing(settings.jwt_secret_key, settings.jwt_algorithm),
     )
 

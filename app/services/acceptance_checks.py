@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from app.services.acceptance import CheckFailedError, CheckWarning
 from app.services.block_source import NodeForbiddenError, NodeNotReadyError, NodeUnreachableError, OnchainPriceError
+from app.services.detector_report import SEE_LOG
 from app.services.price_view import STALE_AFTER
 from app.services.storage_checks import check_database, check_schema
 from app.services.tokens import mint_access_token
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from app.services.accounts import Account, Accounts, RevokedTokens
+    from app.services.detector_report import DetectorView
     from app.services.price_history import PriceHistory
     from app.services.storage import Storage
 
@@ -69,7 +71,12 @@ class Signing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptanceChecks:
-    """The checks by name; see `all`."""
+    """The checks by name; see `all`.
+
+    Attributes:
+        has_rpc_user: Whether the node knows us by a user of its own, and not by its cookie.
+        is_stream_wanted: Whether the operator lets the detector hear what the node publishes.
+    """
 
     storage: Storage
     accounts: Accounts
@@ -78,7 +85,9 @@ class AcceptanceChecks:
     api: Api
     stream: Stream
     node: NodeRpc
+    detector: DetectorView
     has_rpc_user: bool
+    is_stream_wanted: bool
     signing: Signing
 
     def all(self) -> Mapping[str, Callable[[], str]]:
@@ -90,6 +99,7 @@ class AcceptanceChecks:
             "authentication_refused": self.authentication_refused,
             "authentication_granted": self.authentication_granted,
             "websocket": self.websocket,
+            "mempool_stream": self.mempool_stream,
             "price_row": self.price_row,
             "rpc_whitelist": self.rpc_whitelist,
         }
@@ -153,6 +163,23 @@ class AcceptanceChecks:
             )
         return f"welcomed at event {answer.get('last_event_id')}"
 
+    def mempool_stream(self) -> str:
+        """The detector is at work, and on the stream of a node that answers."""
+        report = self.detector.report()
+        if report is None:
+            raise CheckFailedError(f"the detector has not been at work yet; {SEE_LOG}")
+        if report.is_silent:
+            raise CheckFailedError(report.silence())
+        if self.is_stream_wanted and not report.is_on_stream:
+            self._blame_the_node()
+            raise CheckFailedError(
+                f"{report.trouble() or 'the detector has only just begun'}; see that bitcoin.conf has zmqpubrawtx and "
+                "zmqpubsequence and that bitcoind has read it since, or set ZMQ_RAWTX_URL and ZMQ_SEQUENCE_URL to off"
+            )
+        if report.problems:
+            raise CheckWarning(report.trouble())
+        return report.progress()
+
     def price_row(self) -> str:
         """There is a price row, valid and recent."""
         newest = self.prices.newest()
@@ -186,6 +213,13 @@ class AcceptanceChecks:
             f"the node allows BITCOIN_RPC_USER `{_NEEDLESS_CALL}`, which we never use; give that user an rpcwhitelist "
             "in bitcoin.conf, as the role `node` does"
         )
+
+    def _blame_the_node(self) -> None:
+        """Leave with a warning when it is the node that does not answer."""
+        try:
+            self.node.call(_NEEDED_CALL)
+        except OnchainPriceError as error:
+            raise CheckWarning(str(error)) from error
 
     def _refuses(self, method: str) -> bool:
         try:

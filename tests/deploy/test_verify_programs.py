@@ -107,6 +107,20 @@ def test_a_service_is_older_than_a_link_that_was_made_after_it_started(tmp_path:
     assert units.is_older(str(int((now - 60) * 1e6)), link)
 
 
+@pytest.mark.parametrize(("watchdog", "is_watched"), [("1min", True), ("0", False), ("infinity", False)])
+def test_a_service_that_hangs_must_be_noticed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, watchdog: str, *, is_watched: bool
+) -> None:
+    said = (
+        "LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nNeedDaemonReload=no\n"
+        f"ExecMainStartTimestampMonotonic=1\nWatchdogUSec={watchdog}\n"
+    )
+    monkeypatch.setattr(units, "run", lambda *command: subprocess.CompletedProcess(command, 0, said, ""))
+    check = units.service("a.service", tmp_path)
+    assert check["ok"] is is_watched
+    assert ("has no watchdog" in check["message"]) is not is_watched
+
+
 @pytest.mark.parametrize(
     ("realtime", "monotonic", "expected"),
     [("Tue 2026-11-24 09:00:00 UTC", "infinity", True), ("", "0", False), ("0", "5min", True), ("", "infinity", False)],

@@ -28,6 +28,8 @@ LET_DOWN = "2"
 START_SECONDS = 600
 # What a unit of ours may add to the sandbox, by the settings; tests/deploy/test_templates.py has their reasons.
 EXCEPTIONS = ("ProtectHome=read-only", "IPAddressAllow=")
+# How systemd says that a service has no watchdog.
+UNWATCHED = {"0", "infinity"}
 SYSTEMD = Path("/etc/systemd/system")
 Check = dict[str, Any]
 
@@ -105,7 +107,7 @@ def properties(unit: str, *names: str) -> dict[str, str]:
 
 
 def service(unit: str, home: Path) -> Check:
-    """A long-running service is enabled, up, as its files say, and from the current release."""
+    """A long-running service is enabled, up, watched, as its files say, and from the current release."""
     found = properties(
         unit,
         "LoadState",
@@ -113,6 +115,7 @@ def service(unit: str, home: Path) -> Check:
         "SubState",
         "UnitFileState",
         "NeedDaemonReload",
+        "WatchdogUSec",
         "ExecMainStartTimestampMonotonic",
     )
     if found.get("LoadState") != "loaded":
@@ -122,6 +125,8 @@ def service(unit: str, home: Path) -> Check:
         problems.append(f"is {found['ActiveState']} ({found['SubState']}); see `journalctl -u {unit}`, then start it")
     if found["UnitFileState"] != "enabled":
         problems.append(f"is {found['UnitFileState']}, so a reboot would not bring it up; `systemctl enable {unit}`")
+    if found["WatchdogUSec"] in UNWATCHED:
+        problems.append("has no watchdog, so nobody would notice that it hangs; remove what takes it away")
     if found["NeedDaemonReload"] == "yes":
         problems.append("was changed on disk since systemd read it; `systemctl daemon-reload` and restart it")
     if found["ActiveState"] == "active" and is_older(found["ExecMainStartTimestampMonotonic"], home / "current"):
