@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.adapters.bitcoind_credentials import CookieFile, NoCredentials, UserPassword
+from app.adapters.bitcoind_credentials import credentials_of
 from app.adapters.bitcoind_http import PATIENT, BitcoindHttp
 from app.adapters.bitcoind_rest import RestBlockSource
 from app.adapters.bitcoind_rpc import RpcClient
@@ -13,8 +13,6 @@ from app.services.block_source import FallbackBlockSource
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from app.adapters.bitcoind_credentials import Credentials
 
 
 def block_source(
@@ -42,12 +40,4 @@ def rpc_client(
     timeout_seconds: tuple[float, float] = PATIENT,
 ) -> RpcClient:
     """Return JSON-RPC of the bitcoind at `url`, with whichever credentials there are; nothing is connected yet."""
-    return RpcClient(BitcoindHttp(url, timeout_seconds), _credentials(cookie_file, user, password))
-
-
-def _credentials(cookie_file: Path | None, user: str | None, password: str | None) -> Credentials:
-    if cookie_file is not None:
-        return CookieFile(cookie_file)
-    if user and password:
-        return UserPassword(user, password)
-    return NoCredentials()
+    return RpcClient(BitcoindHttp(url, timeout_seconds), credentials_of(cookie_file, user, password))

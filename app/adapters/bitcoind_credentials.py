@@ -69,5 +69,14 @@ class CookieFile:
             ) from error
 
 
+def credentials_of(cookie_file: Path | None, user: str | None, password: str | None) -> Credentials:
+    """Return whichever credentials there are."""
+    if cookie_file is not None:
+        return CookieFile(cookie_file)
+    if user and password:
+        return UserPassword(user, password)
+    return NoCredentials()
+
+
 def _basic(user_and_password: bytes) -> str:
     return f"Basic {b64encode(user_and_password).decode()}"

@@ -1,20 +1,10 @@
-"""HTTP to one bitcoind, with bounds on time and size and with errors that say what to do."""
+"""HTTP to one bitcoind for blocks, with bounds on time and size."""
 
 from __future__ import annotations
 
-from threading import Lock
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-
-import requests
-
-from app.adapters.bounded_http import BoundedHttp, Bounds, NoAnswerError, TooLargeError, TooSlowError
-from app.services.block_source import NodeError, NodeNotReadyError, NodeUnreachableError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from app.adapters.bounded_http import Answer
+from app.adapters.bitcoind_transport import BitcoindTransport
+from app.adapters.bounded_http import BoundedHttp
+from app.adapters.http_answer import Bounds
 
 # Beyond a block in hexadecimal, with room for what surrounds it.
 MAX_ANSWER_BYTES = 16_000_000
@@ -23,45 +13,8 @@ MAX_ANSWER_BYTES = 16_000_000
 PATIENT: tuple[float, float] = (5, 60)
 
 
-class BitcoindHttp:
-    """One kept connection to one bitcoind; several threads take turns.
-
-    Attributes:
-        shown_url: Its address for messages: without user and password, should they be in it.
-    """
+class BitcoindHttp(BitcoindTransport):
+    """As much of a node as no block exceeds."""
 
     def __init__(self, url: str, timeout_seconds: tuple[float, float] = PATIENT) -> None:
-        parts = urlsplit(url)
-        self.shown_url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        self._url = url
-        self._http = BoundedHttp(Bounds(*timeout_seconds, MAX_ANSWER_BYTES))
-        self._lock = Lock()
-
-    def get(self, path: str) -> Answer:
-        """Return the answer to GET, whatever its status but 503.
-
-        Raises:
-            NodeError: There is no answer (NodeUnreachableError), it is 503 (NodeNotReadyError), or larger than a block.
-        """
-        return self._ask("GET", path, None, {})
-
-    def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Return the answer to POST on `/`; errors as those of `get`."""
-        return self._ask("POST", "/", body, headers)
-
-    def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-        try:
-            with self._lock:
-                answer = self._http.ask(self._url + path, method, body, headers)
-        except TooLargeError as error:
-            raise NodeError(f"what answers at {self.shown_url} {error}") from error
-        except TooSlowError as error:
-            raise NodeUnreachableError(f"bitcoind at {self.shown_url} {error}") from error
-        except NoAnswerError as error:
-            raise NodeUnreachableError(
-                f"bitcoind at {self.shown_url} cannot be reached; is it running, and is BITCOIN_RPC_URL right?"
-            ) from error
-        if answer.status == requests.codes.service_unavailable:
-            said = answer.body[:200].decode(errors="replace").strip()
-            raise NodeNotReadyError(f"bitcoind at {self.shown_url} is not ready: {said or 'it is busy'}")
-        return answer
+        super().__init__(url, BoundedHttp(Bounds(*timeout_seconds, MAX_ANSWER_BYTES)))

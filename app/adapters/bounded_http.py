@@ -3,52 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Self
 
 import requests
 import urllib3
 
+from app.adapters.http_answer import Answer, Bounds, NoAnswerError, TooLargeError, TooSlowError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+__all__ = ["Answer", "BoundedHttp", "Bounds", "NoAnswerError", "TooLargeError", "TooSlowError"]
+
 _PIECE_BYTES = 1 << 18
-
-
-class NoAnswerError(Exception):
-    """There is no whole answer; the message goes on where a sentence has named who was asked."""
-
-
-class TooSlowError(NoAnswerError):
-    """There may be an answer, but not in time."""
-
-
-class TooLargeError(NoAnswerError):
-    """The answer is larger than what was asked for can be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP status and the whole body."""
-
-    status: int
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What an answer may take.
-
-    Attributes:
-        connect_seconds: For the connection.
-        answer_seconds: For each wait on the other side, and for the body as a whole.
-        max_bytes: Of the body, unpacked.
-    """
-
-    connect_seconds: float
-    answer_seconds: float
-    max_bytes: int
 
 
 class _Session(requests.Session):

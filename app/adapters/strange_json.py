@@ -13,7 +13,7 @@ class NoJsonError(ValueError):
     """The bytes are not the JSON that was to be expected; the message says why not."""
 
 
-def json_of(content: bytes, form: type[Form]) -> Form:
+def json_of(content: bytes | msgspec.Raw, form: type[Form]) -> Form:
     """Return what `content` says as a `form`, which is `object` for any JSON; raise NoJsonError when it is none."""
     try:
         return msgspec.json.decode(content, type=form)
