@@ -186,6 +186,11 @@ def test_what_was_in_blocks_that_were_taken_back_is_mined_again(chain: LivelyCha
     assert described(chain, whale)["blockhash"] in hashes
 
 
+def test_the_chain_can_be_reorganised_again_in_the_same_second(chain: LivelyChain) -> None:
+    tips = {chain.present.whales.reorganise(2)[-1] for _ in range(4)}
+    assert len(tips) == 4
+
+
 def test_of_life_as_it_goes_on_all_that_moves_enough_is_written_down(chain: LivelyChain, record_file: Path) -> None:
     chain.present = chain.newcomer()
     chain.present._pace = Pace(20, share_whales=0.3)  # noqa: SLF001 - life with many whales, on the same chain

@@ -51,7 +51,9 @@ def parser() -> argparse.ArgumentParser:
     mine = orders.add_parser("mine", help="mine now")
     mine.add_argument("blocks", type=int, nargs="?", default=1)
     add_whale_orders(orders)
-    orders.add_parser("serve", help="be the generator; the service life does this")
+    orders.add_parser(
+        "serve", help="be the generator, as LIFE_PAYMENTS, LIFE_BLOCK_SECONDS … say; the service life does this"
+    )
     for order in orders.choices.values():
         order.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print the answer as JSON")
     return top

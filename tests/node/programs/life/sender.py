@@ -69,8 +69,7 @@ class Sender:
     def note_mined(self, made: Made) -> None:
         """Keep the books about what a block holds that was not in the mempool before."""
         self.counts[made.transaction.kind] += 1
-        if self._record is not None and self._is_recorded(made):
-            self._record.add(*made, "mined", time.monotonic(), time.time())
+        self._write_down(made, "mined")
 
     def _parcels(self, made: Sequence[Made]) -> Iterator[list[Made]]:
         """Yield what is sent in one call: many, but of what is recorded only one, so that its time is its own."""
@@ -84,20 +83,21 @@ class Sender:
         return self._record is not None and self._record.wants(made.transaction, made.replaced)
 
     def _ask(self, together: list[Made]) -> list[str | RpcError]:
-        recorded = together[0] if self._is_recorded(together[0]) else None
-        outcome = "unknown"
         try:
             answers = self._rpc.batch("sendrawtransaction", [(each.transaction.raw.hex(), 0) for each in together])
-            outcome = "refused" if isinstance(answers[0], RpcError) else "accepted"
         except UnreachableError:
+            self._write_down(together[0], "unknown")
             self._ledger.tip_hash = ""
             self._unanswered += together
             raise
-        finally:
-            returned = time.monotonic(), time.time()
-            if recorded is not None and self._record is not None and outcome != "refused":
-                self._record.add(recorded.transaction, recorded.replaced, outcome, *returned)
+        if not isinstance(answers[0], RpcError):
+            self._write_down(together[0], "accepted")
         return answers
+
+    def _write_down(self, made: Made, outcome: str) -> None:
+        now = time.monotonic(), time.time()
+        if self._record is not None and self._is_recorded(made):
+            self._record.add(*made, outcome, *now)
 
     def _book(self, made: Made, answer: str | RpcError) -> RpcError | None:
         if isinstance(answer, RpcError):

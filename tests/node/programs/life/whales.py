@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
+
 from tests.node.programs.bitcoind_rpc import BitcoindRpc
 from tests.node.programs.life.bumps import MOST_DEPTH, Bumps
 from tests.node.programs.life.ledger import Ledger
 from tests.node.programs.life.record import moved_sat
+from tests.node.programs.life.scripts import FIRST_EXCHANGE
 from tests.node.programs.life.sender import Made, Sender
 from tests.node.programs.life.shapes import Shapes
 from tests.node.programs.life.spending import SAT_PER_BTC
@@ -97,8 +100,7 @@ class Whales:
         """Take back the newest `blocks` blocks and mine one more than those; return the hashes of the new ones."""
         height = self._rpc.call("getblockcount")
         self._rpc.call("invalidateblock", self._rpc.call("getblockhash", height - blocks + 1))
-        script = self._ledger.descriptor(0)
-        hashes: list[str] = self._rpc.call("generatetodescriptor", blocks + 1, script)
+        hashes: list[str] = self._rpc.call("generatetodescriptor", blocks + 1, self._reward())
         self._ledger.tip_hash = ""
         return hashes
 
@@ -128,12 +130,15 @@ class Whales:
         return None if end is None else self._bumps.child(end)
 
     def _mine_alone(self, made: Transaction, replaced: Transaction | None) -> Transaction:
-        script = self._ledger.descriptor(0)
-        self._rpc.call("generateblock", script, [made.raw.hex()])
+        self._rpc.call("generateblock", self._reward(), [made.raw.hex()])
         self._sender.note_mined(Made(made, replaced))
         # What it spent, and what it drove out of the mempool with all that stood on it, bitcoind knows best.
         self._ledger.tip_hash = ""
         return made
+
+    def _reward(self) -> str:
+        """Return where to mine to: never the same, else a block of this second may be the one just taken back."""
+        return self._ledger.descriptor(secrets.randbelow(FIRST_EXCHANGE))
 
     def _send(self, made: Made) -> Transaction:
         (refusal,) = self._sender.send([made])
