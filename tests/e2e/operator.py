@@ -80,11 +80,34 @@ class Operator:
 
     def health(self) -> int:
         """Return the HTTP status of /health, as on the host itself; 0 when nobody answers."""
+        return int(self._asked("print(answer.status)") or 0)
+
+    def check(self, name: str) -> str:
+        """Return the state of one of health's checks, which strangers may know; empty when nobody answers."""
+        return self._asked(f"import json; print(json.load(answer)['checks'][{name!r}]['status'])")
+
+    def _asked(self, then: str) -> str:
         program = (
             "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8001, timeout=5); "
-            "c.request('GET', '/health'); print(c.getresponse().status)"
+            f"c.request('GET', '/health'); answer = c.getresponse(); {then}"
         )
-        return int(self.root(f'python3 -c "{program}" 2>/dev/null || echo 0'))
+        return self.root(f"{shlex.join(['python3', '-c', program])} 2>/dev/null || true")
+
+    def life(self, order: str) -> dict[str, Any]:
+        """Give the life on the demonstration's chain an order, and return its answer."""
+        answer: dict[str, Any] = json.loads(self.root(f"life {order} --json"))
+        return answer
+
+    def select(self, statement: str, *values: str) -> list[list[Any]]:
+        """Return rows of the appliance's SQLite database."""
+        program = (
+            "import json, sqlite3, sys; "
+            "database = sqlite3.connect('file:/var/lib/utxoracle/utxoracle.db?mode=ro', uri=True, timeout=30); "
+            "print(json.dumps(database.execute(sys.argv[1], sys.argv[2:]).fetchall()))"
+        )
+        command = ["runuser", "-u", "utxoracle", "--", "python3", "-c", program, statement, *values]
+        rows: list[list[Any]] = json.loads(self.root(shlex.join(command)))
+        return rows
 
     def unit(self, unit: str, name: str) -> str:
         """Return a property of a unit."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,11 +12,10 @@ import pytest
 from playwright.sync_api import Browser, Page, StorageState, WebSocket, expect
 
 from tests.e2e.chromium import chromium
+from tests.e2e.listener import PASSWORD_FILE, URL
 from tests.e2e.made_up_prices import MadeUpPrices
 from tests.e2e.operator import CHECKOUT, Operator, inventory
 
-URL = os.environ.get("UTXORACLE_E2E_URL", "https://127.0.0.1:8443")
-PASSWORD_FILE = CHECKOUT / os.environ.get("UTXORACLE_E2E_PASSWORD_FILE", ".demo/password")
 SCREENSHOTS = CHECKOUT / ".demo" / "screenshots"
 JOB = "utxoracle-integration.service"
 PATIENCE_MS = 30_000

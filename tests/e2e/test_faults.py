@@ -11,10 +11,11 @@ import pytest
 from tests.e2e.operator import Operator, inventory
 
 API, STREAM, JOB = "utxoracle-api.service", "utxoracle-websocket.service", "utxoracle-integration.service"
+DETECTOR = "utxoracle-detector.service"
 TIMER = "utxoracle-integration.timer"
 ENV = "/etc/utxoracle/.env"
 HOME = "/opt/utxoracle"
-SERVICES = [API, STREAM]
+SERVICES = [API, STREAM, DETECTOR]
 HEALTHY = 200
 # A run that the timer started in the middle of a fault has failed by it.
 MEND_JOB = f"\nif systemctl --quiet is-failed {JOB}; then systemctl start {JOB}; fi\n"
@@ -23,6 +24,7 @@ MEND_JOB = f"\nif systemctl --quiet is-failed {JOB}; then systemctl start {JOB};
 KEEP_ENV = f"cp -a {ENV} {ENV}.kept\n"
 RESTORE_ENV = f"mv {ENV}.kept {ENV}\n"
 DROP_IN, JOB_DROP_IN = f"/run/systemd/system/{API}.d", f"/run/systemd/system/{JOB}.d"
+DETECTOR_DROP_IN = f"/run/systemd/system/{DETECTOR}.d"
 
 
 def _lines(*lines: str) -> str:
@@ -80,6 +82,27 @@ FAULTS = [
         "proxy_websocket",
         also=("health",),
     ),
+    _fault(
+        "a stopped detector",
+        f"systemctl stop {DETECTOR}",
+        f"systemctl start {DETECTOR}",
+        f"unit {DETECTOR}",
+        "mempool_stream",
+    ),
+    _fault(
+        "a detector that nobody watches",
+        f"mkdir -p {DETECTOR_DROP_IN}\n"
+        f"printf '[Service]\\nWatchdogSec=0\\n' > {DETECTOR_DROP_IN}/unwatched.conf\nsystemctl daemon-reload",
+        f"rm -r {DETECTOR_DROP_IN}\nsystemctl daemon-reload",
+        f"unit {DETECTOR}",
+    ),
+    _fault(
+        "a node that publishes nothing",
+        "cp -a /etc/bitcoin/bitcoin.conf /root/kept\n"
+        "sed -i '/^zmqpub/d' /etc/bitcoin/bitcoin.conf\nsystemctl restart bitcoind",
+        "cat /root/kept > /etc/bitcoin/bitcoin.conf; rm /root/kept\nsystemctl restart bitcoind",
+        "mempool_stream",
+    ),
     _fault("a disabled API", f"systemctl disable {API}", f"systemctl enable {API}", f"unit {API}"),
     _fault("a stopped timer", f"systemctl stop {TIMER}", f"systemctl start {TIMER}", f"timer {TIMER}"),
     _fault("a disabled timer", f"systemctl disable {TIMER}", f"systemctl enable {TIMER}", f"timer {TIMER}"),
@@ -92,8 +115,8 @@ FAULTS = [
     ),
     _fault(
         "a downgraded schema",
-        _sql("UPDATE alembic_version SET version_num = '20200101_older'"),
-        _sql("UPDATE alembic_version SET version_num = '20261124_price_confidence'"),
+        _sql("CREATE TABLE kept AS SELECT * FROM alembic_version; UPDATE alembic_version SET version_num = 'older'"),
+        _sql("UPDATE alembic_version SET version_num = (SELECT version_num FROM kept); DROP TABLE kept"),
         "schema",
         also=("health",),
     ),
@@ -190,22 +213,22 @@ FAULTS = [
         "sed -i '/^rpcwhitelist/d' /etc/bitcoin/bitcoin.conf\nsystemctl restart bitcoind",
         "cat /root/kept > /etc/bitcoin/bitcoin.conf; rm /root/kept\nsystemctl restart bitcoind",
         "rpc_whitelist",
-        also=("health",),
+        also=("health", "mempool_stream"),
     ),
     _fault(
         "a node that is away",
         "systemctl stop bitcoind",
         "systemctl start bitcoind",
         "health",
+        also=("mempool_stream",),
     ),
     _fault(
         "a broken link to the release",
         f"readlink {HOME}/current > /root/kept\nln -sfn {HOME}/releases/gone {HOME}/current",
-        f'ln -sfn "$(cat /root/kept)" {HOME}/current; rm /root/kept\nsystemctl restart {API} {STREAM}',
+        f'ln -sfn "$(cat /root/kept)" {HOME}/current; rm /root/kept\nsystemctl restart {" ".join(SERVICES)}',
         "release",
         "application",
-        f"unit {API}",
-        f"unit {STREAM}",
+        *(f"unit {each}" for each in SERVICES),
         also=("unit files",),
     ),
 ]
@@ -232,10 +255,14 @@ def test_verify_fails_by_name_for(operator: Operator, fault: Fault) -> None:
     try:
         if "health" in fault.named:
             operator.wait("/health is unhealthy, or away", lambda: operator.health() != HEALTHY)
+        if "mempool_stream" in fault.named:
+            operator.wait("the detector is missed", lambda: operator.check("mempool_stream") != "ok")
+            operator.wait("the node answers", lambda: operator.check("bitcoind") == "ok")
         code, failed, text = _verify(operator, 0)
     finally:
         operator.root(fault.undo + MEND_JOB)
         operator.wait("/health has recovered", lambda: operator.health() == HEALTHY)
+        operator.wait("the detector is on the stream", lambda: operator.check("mempool_stream") == "ok")
     assert code == 2, text
     assert fault.named <= failed, text
     # The timer may fire in the middle of any fault.
@@ -287,6 +314,22 @@ def test_bad_settings_are_all_told_at_once_with_no_port_opened_and_no_restart(
     finally:
         operator.root(RESTORE_ENV + f"systemctl reset-failed {unit}; systemctl start {unit}{MEND_JOB}")
     operator.wait(f"{unit} is active", lambda: operator.unit(unit, "ActiveState") == "active")
+
+
+def test_a_detector_on_another_network_says_so_and_is_not_restarted(operator: Operator) -> None:
+    operator.root(
+        KEEP_ENV + f"sed -i 's/^BITCOIN_NETWORK=.*/BITCOIN_NETWORK=\"signet\"/' {ENV}\nsystemctl restart {DETECTOR}"
+    )
+    try:
+        operator.wait(f"{DETECTOR} has failed", lambda: operator.unit(DETECTOR, "ActiveState") == "failed")
+        assert operator.unit(DETECTOR, "ExecMainStatus") == "78"
+        assert operator.unit(DETECTOR, "NRestarts") == "0"
+        invocation = operator.unit(DETECTOR, "InvocationID")
+        journal = operator.root(f"journalctl --output=cat _SYSTEMD_INVOCATION_ID={invocation}")
+        assert "the node is on regtest, BITCOIN_NETWORK says signet; correct one of them" in journal
+    finally:
+        operator.root(RESTORE_ENV + f"systemctl reset-failed {DETECTOR} || true; systemctl start {DETECTOR}{MEND_JOB}")
+    operator.wait("the detector is on the stream", lambda: operator.check("mempool_stream") == "ok")
 
 
 def test_a_second_deploy_changes_nothing_and_is_quick(operator: Operator) -> None:
