@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from app.services.heartbeats import State
 
 
 @dataclass(slots=True)
@@ -19,8 +22,8 @@ class Condition:
     figures: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def state(self) -> str:
-        """`ok` or `degraded`."""
+    def state(self) -> State:
+        """How it is, in a word."""
         return "degraded" if self.problems else "ok"
 
     def set(self, kind: str, problem: str | None) -> bool:

@@ -164,10 +164,12 @@ class Detector:
         if self._draft.is_empty:
             self._attempt(self._blocks.go_on, "node", "store")
             self._attempt(self._write, "store")
+        # Without fees nothing can be predicted of what is found.
+        self._attempt(self._price, "node")
         self._attempt(self._sightings.look, "node", "store")
         self._attempt(self._write, "store")
         self._attempt(self._watch_mempool, "node")
-        self._attempt(self._read_backlog, "node")
+        self._attempt(self._read_on, "node")
         if self._draft.is_empty:
             self._attempt(self._conclude, "node", "store")
             self._attempt(self._write, "store")
@@ -236,13 +238,13 @@ class Detector:
         settle_seconds = 0 if self._watch.is_polling else self._limits.settle_seconds
         self._chain.lead_to(self._node.best_block(), now_seconds + settle_seconds)
 
-    def _read_backlog(self) -> None:
+    def _price(self) -> None:
         now_seconds = self._clocks.seconds()
-        # Fees first: without them nothing can be predicted of what is found.
-        if not self._view.price(now_seconds):
-            self._view.read_on("polling" if self._watch.is_polling else "snapshot")
-            if not self._watch.is_polling:
-                self._view.note_current(now_seconds)
+        if not self._view.price(now_seconds) and not self._watch.is_polling:
+            self._view.note_current(now_seconds)
+
+    def _read_on(self) -> None:
+        self._view.read_on("polling" if self._watch.is_polling else "snapshot")
 
     def _conclude(self) -> None:
         """What only time tells."""

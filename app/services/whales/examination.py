@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from app.services.whales.whale_store import Labels
 
 _EXCHANGE = "exchange"
+# In one request.
+_COINS = 500
 
 
 class Looked(NamedTuple):
@@ -70,9 +72,9 @@ class Examination:
         few = [(parts, entry) for parts, entry in waiting if len(parts.spent) <= self._most_inputs]
         made = self._outputs_of(parent for _, entry in few if entry is not None for parent in entry.depends)
         wanted = [each for parts, _ in few for each in map(outpoint_of, parts.spent) if each not in made]
-        made |= {
-            outpoint: coin for outpoint, coin in zip(wanted, self._node.coins(wanted), strict=True) if coin is not None
-        }
+        for start in range(0, len(wanted), _COINS):
+            some = wanted[start : start + _COINS]
+            made |= {each: coin for each, coin in zip(some, self._node.coins(some), strict=True) if coin is not None}
         found: list[list[Prevout] | None] = []
         for parts, _ in waiting:
             prevouts = [made[each] for each in map(outpoint_of, parts.spent) if each in made]

@@ -59,9 +59,11 @@ class Forecasts:
         Without an entry, or without fresh fees of the mempool, nothing is said: never a guess.
         """
         tip_height = self._chain.known_height
-        if entry is None or tip_height is None or not self._is_fresh():
+        if entry is None or tip_height is None:
             return NO_FORECAST, None
         self._view.price_one(bytes.fromhex(whale.txid), entry)
+        if not self._is_fresh():
+            return NO_FORECAST, None
         feerate = entry.effective_feerate_sat_vb
         urgency = self._outlook.urgency(feerate)
         package_vb = entry.ancestor_vsize_vb if entry.depends else entry.vsize_vb

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from app.domain.whales.prevout import Outpoint, Prevout
+    from app.services.block_source import NodeStatus
 
 
 class Topic(Enum):
@@ -115,6 +116,9 @@ class Template(NamedTuple):
 
 class MempoolNode(Protocol):
     """What the detector asks of bitcoind. Every method may raise NodeError."""
+
+    def status(self) -> NodeStatus:
+        """Return what the node says about itself now."""
 
     def stream_addresses(self) -> Mapping[str, str]:
         """Return address by topic (`rawtx`, `sequence`) of what the node publishes; without those that it does not."""

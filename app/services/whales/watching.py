@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 from app.services.heartbeats import Heartbeat
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from app.services.whales.condition import Condition
     from app.services.whales.detector import Detector
     from app.services.whales.mempool_node import MempoolStream
+    from app.services.whales.scores import Scores
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +27,8 @@ _MOST_MESSAGES = 1_000
 # For which a quiet stream is listened to before the next turn.
 _IDLE_SECONDS = 0.2
 _BEAT_SECONDS = 10.0
+_MEMORY_SECONDS = 5.0
+_SCORES_SECONDS = 60.0
 _ALIVE_SECONDS = 1.0
 # Of the limit on memory, from which on fewer whales are followed.
 _MEMORY_SHARE = 0.85
@@ -73,48 +77,54 @@ class Watching:
 
     Args:
         detector: The detector.
-        stream: What it hears; None when there is none to listen to.
+        stream: What it hears.
+        scores: Kept up to date now and then.
         sign_of_life: Told after each turn.
+        clocks: The time.
         used_bytes: Of memory by this process; None when that cannot be had.
         limit_bytes: That it may use.
-        sleep: Waits for so many seconds.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that it connects, every one named
         self,
         *,
         detector: Detector,
-        stream: MempoolStream | None,
+        stream: MempoolStream,
+        scores: Scores,
         sign_of_life: SignOfLife,
+        clocks: Clocks,
         used_bytes: Callable[[], int | None],
         limit_bytes: int,
-        sleep: Callable[[float], None],
     ) -> None:
         self._detector = detector
         self._stream = stream
         self._sign_of_life = sign_of_life
         self._used_bytes = used_bytes
         self._limit_bytes = limit_bytes
-        self._sleep = sleep
-        self._turns = 0
+        self._scores = scores
+        self._clocks = clocks
+        self._scored_at = self._minded_at = -math.inf
 
     def turn(self) -> None:
         """Listen, and do what follows."""
         idle_seconds = 0.0 if self._detector.has_work else _IDLE_SECONDS
-        if self._stream is None:
-            self._sleep(idle_seconds)
-            self._detector.hear([], is_connected=False)
-        else:
-            heard = self._stream.receive(idle_seconds, _MOST_MESSAGES)
-            self._detector.hear(heard, is_connected=self._stream.is_connected)
+        heard = self._stream.receive(idle_seconds, _MOST_MESSAGES)
+        self._detector.hear(heard, is_connected=self._stream.is_connected)
         self._detector.turn()
-        self._mind_the_memory()
+        now_seconds = self._clocks.seconds()
+        if now_seconds - self._minded_at >= _MEMORY_SECONDS:
+            self._minded_at = now_seconds
+            self._mind_the_memory()
+        if now_seconds - self._scored_at >= _SCORES_SECONDS:
+            self._scored_at = now_seconds
+            self._keep_scores()
         self._sign_of_life.give(self._detector.condition)
 
+    def close(self) -> None:
+        """Listen no longer."""
+        self._stream.close()
+
     def _mind_the_memory(self) -> None:
-        self._turns += 1
-        if self._turns % 100:
-            return
         used_bytes = self._used_bytes()
         if used_bytes is None:
             return
@@ -122,3 +132,10 @@ class Watching:
             self._detector.keep_fewer(_FEWER)
         else:
             self._detector.keep_all()
+
+    def _keep_scores(self) -> None:
+        try:
+            self._scores.refresh(self._clocks.now())
+        except StorageError as error:
+            # What happened is in the tables, and is counted the next time.
+            _log.debug("no scores", extra={"reason": str(error)})
