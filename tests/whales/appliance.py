@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from tests.node.programs.life.pace import Pace
 from tests.node.programs.life.record import Record
 from tests.node.programs.life.scripts import FIRST_EXCHANGE, Scripts
 from tests.whales.client import FaithfulClient, faithful_client
-from tests.whales.parts import NodePart, Part, ServicePart, StreamPart
+from tests.whales.parts import PATIENCE_SECONDS, NodePart, Part, ServicePart, StreamPart, until
 from tests.whales.record import Sent, read_record
 
 SAT_PER_BTC = 100_000_000
@@ -75,6 +75,15 @@ class WhaleAppliance:
         usual = Pace(20, whale_btc=(self.threshold_btc, 4 * self.threshold_btc))
         record = Record(self._record_file, self.threshold_sat)
         return LivelyChain(self.node, seed, pace=pace or usual, record=record, now=time.time(), is_in_real_time=True)
+
+    def until(self, condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> None:
+        """Return once `condition()` is true; fail when it is not in time, or when the detector ends by itself."""
+
+        def is_met() -> bool:
+            self.detector.assert_not_ended()
+            return bool(condition())
+
+        until(is_met, what, seconds)
 
     def sent(self) -> list[Sent]:
         """Return what the generator wrote down of whales."""

@@ -18,6 +18,7 @@ from tests.whales.supervisor import Supervisor
 
 PATIENCE_SECONDS = 60.0
 _POLL_SECONDS = 0.01
+_SHOWN_CHARACTERS = 4000
 
 
 class Part(Protocol):
@@ -174,8 +175,13 @@ class ServicePart:
         self.kill()
         self.supervisor.close()
 
+    def assert_not_ended(self) -> None:
+        """Fail, with its own words, if it has ended although nobody ended it."""
+        code = self._process.poll() if self._process is not None else None
+        assert code is None, f"{self.name} ended with {code}:\n{self.log()[-_SHOWN_CHARACTERS:]}"
+
     def _is_ready(self) -> bool:
-        assert self.is_running, f"{self.name} ended with {self._process and self._process.returncode}:\n{self.log()}"
+        self.assert_not_ended()
         return self.supervisor.is_ready()
 
     def _end(self, sent: signal.Signals) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.node.lively_chain import LivelyChain
 from tests.whales.appliance import WhaleAppliance, whale_appliance
-from tests.whales.parts import NodePart, until
+from tests.whales.parts import NodePart
 from tests.whales.record import whales, whales_in_chain, whales_in_mempool, whales_that_existed
 
 BTC = 100_000_000
@@ -126,6 +126,8 @@ def test_a_part_that_ends_at_once_shows_its_own_words(appliance: WhaleAppliance)
         appliance.detector.start()
     assert appliance.detector.log()
     assert not appliance.detector.is_running
+    with pytest.raises(AssertionError, match="detector ended with"):
+        appliance.until(lambda: False, "what will never be")
 
 
 def test_all_parts_can_be_killed_and_started_again(appliance: WhaleAppliance) -> None:
@@ -137,7 +139,7 @@ def test_all_parts_can_be_killed_and_started_again(appliance: WhaleAppliance) ->
         assert not part.is_running
         part.start()
         assert part.pid != pid
-    until(lambda: appliance.node.call("getblockcount") == 0, "an answer")
+    assert appliance.node.call("getblockcount") == 0
     assert appliance.whales() == {}
     assert appliance.predictions() == {}
     assert appliance.heartbeats() == []
