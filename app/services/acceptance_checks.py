@@ -170,6 +170,9 @@ class AcceptanceChecks:
             raise CheckFailedError(f"the detector has not been at work yet; {SEE_LOG}")
         if report.is_silent:
             raise CheckFailedError(report.silence())
+        if "node" in report.problems:
+            self._blame_the_node()
+            raise CheckFailedError(report.trouble())
         if self.is_stream_wanted and not report.is_on_stream:
             self._blame_the_node()
             raise CheckFailedError(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from tests.deploy.configured_bitcoind import configured_bitcoind
 from tests.deploy.program import ROLES, program
@@ -45,6 +46,7 @@ def _asked(url: str, **changes: object) -> dict[str, Any]:
         "node_rpc_user": "utxoracle",
         "node_rpc_password_file": "/nonexistent/password",
         "network": "regtest",
+        "calls": [],
         "zmq": {"pubrawtx": "tcp://127.0.0.1:1", "pubsequence": "tcp://127.0.0.1:2"},
         **changes,
     }
@@ -96,6 +98,27 @@ def test_each_thing_wrong_with_a_running_node_is_told(tmp_path: Path) -> None:
         assert "refuses our credentials" in wrong
         (cookieless,) = _problems(bitcoind.check_bitcoind, _asked(node.url, rpc_cookie_file=str(tmp_path / "gone")))
         assert "gone cannot be read" in cookieless
+
+
+def test_a_user_of_the_operators_who_may_not_make_a_call_of_ours_is_told_which(tmp_path: Path) -> None:
+    calls = yaml.safe_load((ROLES / "node/vars/main.yml").read_text(encoding="utf-8"))["__node_rpc_calls"]
+    allowed = [call for call in calls if call not in {"getmempoolentry", "gettxout"}]
+    conf = f"{ME}\nrpcwhitelist=me:{','.join(allowed)}\nrpcwhitelistdefault=0"
+    with configured_bitcoind(tmp_path, conf) as node:
+        _mine(node)
+        asked = _asked(node.url, **AS_ME, zmq={}, calls=calls)
+        (problem,) = _problems(bitcoind.check_bitcoind, asked)
+        assert "forbids getmempoolentry, gettxout; add them to the rpcwhitelist of that user" in problem
+        assert _notes(bitcoind.check_bitcoind, asked | {"calls": allowed}) == []
+
+
+def test_what_is_asked_to_learn_what_is_allowed_does_nothing(tmp_path: Path) -> None:
+    calls = yaml.safe_load((ROLES / "node/vars/main.yml").read_text(encoding="utf-8"))["__node_rpc_calls"]
+    with configured_bitcoind(tmp_path, ME) as node:
+        for call in calls:
+            with pytest.raises(bitcoind.RpcError) as refused:
+                bitcoind.rpc(node.url, "me:ß", call, bitcoind.SENSELESS)
+            assert refused.value.status != bitcoind.FORBIDDEN, call
 
 
 def test_a_cookie_that_only_root_can_read_is_told_with_the_group_that_would_help(tmp_path: Path) -> None:

@@ -119,5 +119,10 @@ def test_a_node_that_is_away_is_no_fault_of_the_detector(last: DetectorReport, e
     assert stream(last, error) == ("warning", str(error))
 
 
+def test_a_detector_whose_calls_are_forbidden_fails_in_its_own_words() -> None:
+    forbidden = "bitcoind forbids getmempoolentry; add it to rpcwhitelist"
+    assert stream(report("polling", problems={"node": forbidden}), None) == ("failed", forbidden)
+
+
 def test_a_detector_that_is_short_of_something_is_a_warning() -> None:
     assert stream(report(problems={"memory": "memory is short"})) == ("warning", "memory is short")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 5
 UNAUTHORISED, FORBIDDEN = 401, 403
+# More than any call takes, so that bitcoind refuses them and does nothing; whom it forbids a call it tells so first.
+SENSELESS = ("?",) * 12
 
 
 class Findings:
@@ -53,9 +55,9 @@ class RpcError(Exception):
         self.status = status
 
 
-def rpc(url: str, credentials: str, method: str) -> Any:  # noqa: ANN401 - JSON
+def rpc(url: str, credentials: str, method: str, params: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - JSON
     """Return the result of a JSON-RPC call; raise RpcError, or OSError when nobody answers."""
-    body = json.dumps({"jsonrpc": "1.0", "id": "preflight", "method": method, "params": []}).encode()
+    body = json.dumps({"jsonrpc": "1.0", "id": "preflight", "method": method, "params": params}).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - checked: http(s)
     request.add_header("Authorization", "Basic " + base64.b64encode(credentials.encode()).decode())
     try:
@@ -139,6 +141,8 @@ def check_bitcoind(findings: Findings, asked: dict[str, Any]) -> None:
         check_cookie(findings, asked)
         if asked["node_enabled"] and not (asked["rpc_user"] or asked["rpc_cookie_file"]):
             note_unknown_user(findings, url, credentials, asked)
+        if asked["rpc_user"] or asked["rpc_cookie_file"]:
+            check_calls(findings, url, credentials, asked["calls"])
         if asked["zmq"] and not asked["node_enabled"]:
             check_zmq(findings, url, credentials, asked["zmq"])
 
@@ -247,6 +251,32 @@ def group_of(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return str(gid)
+
+
+def check_calls(findings: Findings, url: str, credentials: str, calls: list[str]) -> None:
+    """The operator's own user may make every call that the appliance makes."""
+    try:
+        forbidden = [call for call in calls if is_forbidden(url, credentials, call)]
+    except (OSError, ValueError) as error:
+        findings.problems.append(
+            f"bitcoind at {url} stopped answering while it was asked what it allows ({reason(error)}); deploy again "
+            "when it answers"
+        )
+        return
+    if forbidden:
+        findings.problems.append(
+            f"bitcoind at {url} forbids {', '.join(forbidden)}; add {'it' if len(forbidden) == 1 else 'them'} to the "
+            "rpcwhitelist of that user in bitcoin.conf, restart bitcoind, and deploy again"
+        )
+
+
+def is_forbidden(url: str, credentials: str, call: str) -> bool:
+    """Return whether a call is not on the user's whitelist, by making it in a way that does nothing."""
+    try:
+        rpc(url, credentials, call, SENSELESS)
+    except RpcError as error:
+        return error.status == FORBIDDEN
+    return False
 
 
 def check_zmq(findings: Findings, url: str, credentials: str, wanted: dict[str, str]) -> None:
