@@ -287,8 +287,8 @@ class Detector:
             _log.info("the detector goes on", extra={"waited_for": kind})
 
     def _look_at_itself(self) -> None:
-        if self.condition.set("stream", self._watch.problem):
-            problem = self._watch.problem
+        problem = self._watch.problem(self._clocks.seconds())
+        if self.condition.set("stream", problem):
             _log.log(logging.WARNING if problem else logging.INFO, "the stream changed", extra={"problem": problem})
         self.condition.figures = {
             "source": "polling" if self._watch.is_polling else "stream",

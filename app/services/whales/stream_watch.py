@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.services.whales.limits import DetectorLimits
     from app.services.whales.mempool_node import MempoolNode
+
+# However much is lost: a snapshot of a full mempool takes the node, and us, a second.
+_LEAST_SECONDS = 1.0
 
 
 class StreamWatch:
@@ -20,27 +24,28 @@ class StreamWatch:
     def __init__(self, limits: DetectorLimits, *, is_wanted: bool) -> None:
         self._limits = limits
         self._is_wanted = is_wanted
-        self._is_connected = False
-        self._is_silent = False
+        self._is_connected = self._is_silent = False
         self._heard_at = 0.0
         self._asked_at = 0.0
         self._pulse: object = None
         self._has_changed = False
+        self._changed_at: float | None = None
         # At first at once.
-        self._snapshot_at = 0.0
+        self._snapshot_at = self._taken_at = -math.inf
 
     @property
     def is_polling(self) -> bool:
         """Whether the stream cannot be relied on at present."""
         return not self._is_wanted or not self._is_connected or self._is_silent
 
-    @property
-    def problem(self) -> str | None:
-        """What is wrong with the stream, in words for operators; None when nothing is."""
+    def problem(self, now_seconds: float) -> str | None:
+        """Return what is wrong with the stream, in words for operators; None when nothing is, or has been for long."""
         if not self._is_wanted or not self.is_polling:
             return None
         if self._is_silent:
             return "the node's ZMQ stream is silent although its mempool changes; polling"
+        if self._changed_at is None or now_seconds - self._changed_at < self._limits.poll_seconds:
+            return None
         return "there is no connection to the node's ZMQ stream; polling"
 
     def note(self, messages: int, now_seconds: float, *, is_connected: bool) -> None:
@@ -51,13 +56,13 @@ class StreamWatch:
             if self._is_silent:
                 self._is_silent = False
                 self.resynchronise(now_seconds)
-        if is_connected and not self._is_connected:
+        if self._changed_at is None or is_connected != self._is_connected:
+            self._is_connected, self._changed_at = is_connected, now_seconds
             self.resynchronise(now_seconds)
-        self._is_connected = is_connected
 
     def resynchronise(self, now_seconds: float) -> None:
-        """Something may be missing: a snapshot is due."""
-        self._snapshot_at = min(self._snapshot_at, now_seconds)
+        """Something may be missing: a snapshot is due, unless the last one was taken just now."""
+        self._snapshot_at = min(self._snapshot_at, max(now_seconds, self._taken_at + _LEAST_SECONDS))
 
     def is_snapshot_due(self, now_seconds: float) -> bool:
         """Return whether a snapshot is to be taken now."""
@@ -65,6 +70,7 @@ class StreamWatch:
 
     def snapshot_taken(self, now_seconds: float) -> None:
         """Plan the next one."""
+        self._taken_at = now_seconds
         self._snapshot_at = now_seconds + (
             self._limits.poll_seconds if self.is_polling else self._limits.safety_seconds
         )
