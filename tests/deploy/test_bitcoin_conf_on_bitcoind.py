@@ -42,6 +42,18 @@ def test_all_of_the_block_applies_although_it_stands_above_the_section(tmp_path:
         assert "does not know the user" in _lacking(node, "utxoracle:another", publishers, user="utxoracle")
 
 
+def test_transactions_and_their_sequence_are_published_at_one_address_each_with_its_high_water_mark(
+    tmp_path: Path,
+) -> None:
+    address = f"tcp://127.0.0.1:{free_port()}"
+    options = {**_options(), "zmqpubrawtx": address, "zmqpubsequence": address}
+    with configured_bitcoind(tmp_path, conf.plan("", conf.Wanted("regtest", options)).text) as node:
+        published = {(each["type"], each["address"], each["hwm"]) for each in node.call("getzmqnotifications")}
+    assert published == {("pubrawtx", address, 100_000), ("pubsequence", address, 100_000)}
+    defaults = yaml.safe_load((ROLES / "node/defaults/main.yml").read_text(encoding="utf-8"))
+    assert defaults["node_zmq_rawtx_url"] == defaults["node_zmq_sequence_url"]
+
+
 def test_a_publisher_whose_port_is_taken_is_noticed(tmp_path: Path) -> None:
     options = _options()
     planned = conf.plan("", conf.Wanted("regtest", options, "utxoracle", "", CALLS))
