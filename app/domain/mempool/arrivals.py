@@ -13,7 +13,7 @@ _FINE_BANDS = 16
 _KEPT_A_BLOCK = 0.9
 _USUAL_LUMP_VB = 500.0
 # How unsteady demand is taken to be before it has been seen, squared and relative; and for how many blocks that counts.
-_USUAL_UNSTEADINESS, _USUAL_BLOCKS = 0.05, 4.0
+_USUAL_UNSTEADINESS, _USUAL_BLOCKS = 0.05, 3.0
 
 
 class Inflow(NamedTuple):

@@ -61,4 +61,6 @@ def _eighths(full_vb: Iterable[int], partial_vb: Iterable[int]) -> list[int]:
             holds_more *= 1 - 1 / (len(observed) - place)
         while len(sizes_vb) < len(_SHARES) and 1 - holds_more >= _SHARES[len(sizes_vb)]:
             sizes_vb.append(vsize_vb)
-    return sizes_vb + [observed[-1][0]] * (len(_SHARES) - len(sizes_vb))
+    # If most blocks hold more than any was seen to, that may be much more.
+    largest_vb = max(USUAL_VB, observed[-1][0]) if holds_more > 1 / 2 else observed[-1][0]
+    return sizes_vb + [largest_vb] * (len(_SHARES) - len(sizes_vb))

@@ -39,7 +39,7 @@ def horizon(distribution: Sequence[float]) -> Horizon:
     covered = sum(distribution[earliest - 1 : latest])
     while earliest < latest:
         end = min(earliest, latest, key=lambda block: distribution[block - 1])
-        if covered - distribution[end - 1] < INTERVAL:
+        if covered - distribution[end - 1] < INTERVAL - _ROUNDING:
             break
         covered -= distribution[end - 1]
         earliest, latest = (earliest + 1, latest) if end == earliest else (earliest, latest - 1)

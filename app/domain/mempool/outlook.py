@@ -10,8 +10,8 @@ times; feerates are effective ones, in sat/vB):
     outlook.lifted(key, feerate)                a child pays for it (feerate: that of the child, with its ancestors)
     outlook.left(key)                           it left, and not by a block
     outlook.mined(key)                          for each transaction of a block, and then
-    outlook.block_connected(vsize, at)          once for the block (vsize without the coinbase); of blocks that came while
-                                                we did not look, only block_time(at)
+    outlook.block_connected(vsize, at)          once for the block (vsize without the coinbase);
+                                                of blocks that came while we did not look, only block_time(at)
     outlook.begin_sweep(expected) ... outlook.mark(key) ... outlook.sweep()     a snapshot: what is in it stays
 
 What to ask:

@@ -9,7 +9,6 @@ in the queue, on a grid of lumps, and its probabilities are carried from block t
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 MOST_BLOCKS = 50
 _FINEST, _COARSEST = 24, 2
 # A queue is not followed further than this many blocks above what it is now.
-_GROWTH_BLOCKS = 4
+_GROWTH_BLOCKS = 3
 _MOST_CELLS = 72
 # Beyond the next block, chance adds up over several, and more regular ones would only cost time.
 _LATER_PHASES = 3
@@ -76,16 +75,17 @@ class _Run:
 
     def __init__(self, prospect: Prospect, inflow_vb: float) -> None:
         usual_vb = sum(prospect.sizes_vb) / len(prospect.sizes_vb)
-        followed_blocks = prospect.most_vb / usual_vb + _GROWTH_BLOCKS
-        finest = max(_COARSEST, min(_FINEST, _MOST_CELLS / followed_blocks))
+        # What stands behind all blocks that are looked at need not be told apart.
+        self._furthest_vb = (MOST_BLOCKS + 1) * usual_vb
+        followed_blocks = min(prospect.most_vb, self._furthest_vb) / usual_vb + _GROWTH_BLOCKS
+        finest = min(_FINEST, int(_MOST_CELLS / followed_blocks))
         self._cell_vb = usual_vb / max(_COARSEST, min(finest, round(usual_vb / prospect.lump_vb)))
         self._cells = int(followed_blocks * usual_vb / self._cell_vb) + 2
         self._prospect = prospect
         self._lumps = inflow_vb / self._cell_vb
         deviation = math.sqrt(self._lumps * (1 + self._lumps))
         self._reach = int(self._lumps + _REACH_DEVIATIONS * deviation) + 1
-        cells = Counter(max(1, round(size_vb / self._cell_vb)) for size_vb in prospect.sizes_vb)
-        self._sizes = [(size, count / cells.total()) for size, count in cells.items()]
+        self._sizes = self._sizes_in_cells()
 
     def probabilities(self) -> list[float]:
         """Return the probability of each block, as long as it matters."""
@@ -106,15 +106,24 @@ class _Run:
             queue = self._after_phases(queue, whole, self._lumps / phases)
         return taken
 
+    def _sizes_in_cells(self) -> list[tuple[int, float]]:
+        """Return how many cells a block may take, with probabilities."""
+        sizes_vb = self._prospect.sizes_vb
+        cells: dict[int, float] = {}
+        for size_vb in sizes_vb:
+            for cell, share in _cells_around(size_vb / self._cell_vb):
+                cells[cell] = cells.get(cell, 0.0) + share / len(sizes_vb)
+        return list(cells.items())
+
     def _start(self) -> list[float]:
         """Return the probability of each place at which it may stand now."""
-        first, last = self._prospect.least_vb / self._cell_vb, self._prospect.most_vb / self._cell_vb
+        # A place is half a cell back, since one between two cells that counts as the front one would fit too easily.
+        ends_vb = self._prospect.least_vb, self._prospect.most_vb
+        first, last = (min(end_vb, self._furthest_vb) / self._cell_vb + 0.5 for end_vb in ends_vb)
         queue = [0.0] * (int(last) + 2)
         pieces = max(1, math.ceil(last - first))
         for piece in range(pieces):
-            place = first + (last - first) * (piece + 0.5) / pieces
-            below = int(place)
-            for cell, share in ((below, 1 - (place - below)), (below + 1, place - below)):
+            for cell, share in _cells_around(first + (last - first) * (piece + 0.5) / pieces):
                 queue[cell] += share / pieces
         return queue
 
@@ -146,3 +155,10 @@ class _Run:
             for cell, each in enumerate(queue[size + 1 :], start=1):
                 left[cell] += each * probability
         return fits, left
+
+
+def _cells_around(place: float) -> list[tuple[int, float]]:
+    """Return the cells on both sides of a place, with the shares that have it as their mean."""
+    below = int(place)
+    share = place - below
+    return [(below, 1 - share), (below + 1, share)] if share else [(below, 1.0)]
