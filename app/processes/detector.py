@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import time
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,16 +21,20 @@ from app.adapters.database.scores import DatabaseScores
 from app.adapters.database.whales import DatabaseWhales
 from app.adapters.doorbell import UnixDoorbell
 from app.adapters.journal import configure_logging
+from app.adapters.label_file import SHIPPED, CsvLabelFile
 from app.adapters.machine import LocalMachine
 from app.adapters.mempool_stream import ZmqMempoolStream
 from app.adapters.sd_notify import Systemd
 from app.config import load as configuration
 from app.domain.whales.accuracy import AccuracyRule
 from app.services.block_source import OnchainPriceError
+from app.services.storage import StorageError
 from app.services.whales.clocks import Clocks
 from app.services.whales.condition import Condition
 from app.services.whales.detector import Detector
 from app.services.whales.first_contact import WrongNetworkError, first_contact
+from app.services.whales.label_lines import Context
+from app.services.whales.labelling import seed_shipped
 from app.services.whales.limits import DetectorLimits
 from app.services.whales.listening import OFF, Listening, stream_addresses
 from app.services.whales.scores import Scores
@@ -78,6 +83,17 @@ def contact(node: MempoolNode, network: str, sign_of_life: SignOfLife, stopping:
         sign_of_life.give(condition)
         time.sleep(_AGAIN_SECONDS)
     return None
+
+
+def learn_shipped_labels(database: Database, network: str) -> None:
+    """Learn the addresses that come with the release, if none are known."""
+    context = Context(network, datetime.now(UTC))
+    try:
+        learned = seed_shipped(DatabaseLabels(database, network), CsvLabelFile(SHIPPED), context)
+    except StorageError as error:
+        _log.warning("the labels of the release could not be learned", extra={"reason": str(error)})
+    else:
+        _log.debug("labels learned", extra={"addresses": learned})
 
 
 def watching(  # noqa: PLR0913, PLR0917 - what main has made, and nothing is left out
@@ -132,6 +148,7 @@ def main() -> int:
         _log.error("the settings are wrong", extra={"reason": str(error)})
         return configuration.EXIT_CONFIGURATION
     if outlook is not None:
+        learn_shipped_labels(database, settings.bitcoin_network)
         work = watching(settings, directories, database, node, outlook, sign_of_life)
         _log.info("watching", extra={"threshold_btc": settings.whale_threshold_btc})
         while not stopping.is_told:
