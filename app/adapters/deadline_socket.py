@@ -44,6 +44,10 @@ class DeadlineSocket:
         """Close it, once what `makefile` gave is closed too."""
         self._socket.close()
 
+    def __del__(self) -> None:
+        """Close it: nobody says goodbye to a node who only asks it now and then."""
+        self._socket.close()
+
 
 class _Received(RawIOBase):
     def __init__(self, limited: DeadlineSocket, received: SocketIO) -> None:
