@@ -182,15 +182,22 @@ class Blocks:
         for parts, said, movement in zip(unknown, mined, moved, strict=True):
             if movement.moved_sat < self._limits.threshold_sat:
                 continue
-            candidate = self._candidates.was_in_mempool(parts.txid)
-            whale = new_whale(Looked(parts, None, movement), candidate.source if candidate else "block", at, None)
+            source = self._source_of(parts.txid)
+            whale = new_whale(Looked(parts, None, movement), source or "block", at, None)
             if said is not None:
                 whale.fee_sat, whale.fee_rate = said.fee_sat, said.fee_sat / parts.vsize_vb
-            if candidate is None:
+            if source is None:
                 whale.status, whale.confirmed_at = "missed", at
                 whale.block_height, whale.block_hash = place.height, place.block_hash
             whales.append(whale)
         return whales
+
+    def _source_of(self, txid: str) -> str | None:
+        """Return by what a transaction was known to be in the mempool, looked at or not; None when it never was."""
+        candidate = self._candidates.was_in_mempool(txid)
+        if candidate is not None:
+            return candidate.source
+        return "snapshot" if key_of(bytes.fromhex(txid)) in self._outlook else None
 
     def _conflicting(self, look: BlockLook) -> list[Whale]:
         """Return the followed whales that wanted to spend what the block spends; not those that it holds."""
