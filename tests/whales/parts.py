@@ -50,7 +50,7 @@ class Part(Protocol):
 
 
 class NodePart:
-    """bitcoind. Its mempool outlives a stop; a kill takes it along, unless it is saved just before."""
+    """bitcoind, alone in its network. What a kill takes along, nobody gives back, but it can be saved just before."""
 
     name = "bitcoind"
 
@@ -73,9 +73,18 @@ class NodePart:
     def stop(self) -> None:
         self._node.stop()
 
-    def kill(self, *, saved: bool = False) -> None:
+    def kill(self, *, saved: bool = False, forgets_blocks: bool = False) -> None:
+        """End it with SIGKILL.
+
+        Args:
+            saved: The mempool survives.
+            forgets_blocks: It knows nothing of its newest blocks any more, and they cannot be had from peers. bitcoind
+                writes them down about once an hour, and before it looks through its coins.
+        """
         if saved:
             self._node.call("savemempool")
+        if not forgets_blocks:
+            self._node.call("gettxoutsetinfo", "none")
         self._node.kill()
         if not saved:
             # One of an earlier stop would bring back what was mined long ago, or replaced.

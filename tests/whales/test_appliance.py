@@ -76,6 +76,16 @@ def test_the_mempool_survives_as_the_test_wants_it(
     assert "Shutdown: done" in appliance.bitcoind.log()
 
 
+@pytest.mark.parametrize("forgets", [False, True])
+def test_blocks_survive_a_kill_unless_the_test_wants_them_forgotten(
+    appliance: WhaleAppliance, *, forgets: bool
+) -> None:
+    appliance.node.mine(5)
+    appliance.bitcoind.kill(forgets_blocks=forgets)
+    appliance.bitcoind.start()
+    assert appliance.node.call("getblockcount") == (0 if forgets else 5)
+
+
 def test_what_was_sent_is_what_bitcoind_has(appliance: WhaleAppliance, chain: LivelyChain) -> None:
     height = appliance.node.call("getblockcount")
     burst = {each.txid for each in chain.present.whales.burst(40, 10 * BTC)}
