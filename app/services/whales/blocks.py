@@ -10,6 +10,7 @@ from app.domain.blocks.malformed import MalformedBlockError
 from app.services.block_source import BadBlockError, BlockPrunedError
 from app.services.whales.block_look import BlockLook, look_through
 from app.services.whales.examination import Looked, new_whale
+from app.services.whales.followed import outpoints_of
 from app.services.whales.mempool_view import key_of
 from app.services.whales.telling import NO_FORECAST, reorganisation, whale_alert
 from app.services.whales.whale_store import BlockFlow
@@ -34,6 +35,8 @@ _log = logging.getLogger(__name__)
 
 # A block may carry a time that far from ours; what is older was mined while nobody looked.
 _FRESH = timedelta(hours=2)
+# More than there is: what no transaction moves.
+_BEYOND_SAT = 1 << 63
 
 
 class Blocks:
@@ -79,6 +82,19 @@ class Blocks:
         self._draft = draft
         self._limits = limits
         self._clocks = clocks
+        # Up to here it has been told that outcomes are final.
+        self._final_height = -1
+
+    def begin(self, done: Sequence[tuple[int, str]]) -> None:
+        """Go on where an earlier detector stopped."""
+        self._chain.begin(done)
+        if done:
+            self._final_height = done[-1][0] - self._limits.final_confirmations + 1
+
+    def lead_to(self, tip: BlockPlace, due_seconds: float) -> None:
+        """The node's tip is here; see Chain. The first one of all is kept, for a detector that goes on from there."""
+        if self._chain.lead_to(tip, due_seconds):
+            self._draft.block(self._flow_of(tip, [], self._clocks.now(), is_connected=True))
 
     def go_on(self) -> None:
         """Take the next block, if there is one; may raise OnchainPriceError or StorageError, and then changes nothing.
@@ -100,28 +116,23 @@ class Blocks:
         if look is None:
             # It stays unknown which whales it held; the chain goes on.
             self._chain.lost_blocks += 1
-            self._draft.block(_flow_of(place, [], at, is_connected=True))
+            self._draft.block(self._flow_of(place, [], at, is_connected=True))
             self._chain.done(step)
             return
         held, unknown = self._whales_of(look, place, at)
         rivals = self._conflicting(look)
-        deep = self._chain.hash_at_depth(self._limits.final_confirmations - 1)
-        final = self._store.whales_in(deep) if deep is not None else []
+        final = self._final_with(place)
         predictions = self._predictions([*held, *rivals, *final])
         # From here on nothing is asked, and nothing can fail.
         for whale in unknown:
             told = whale_alert(whale, NO_FORECAST, []) if whale.status == "pending" else None
             self._draft.sight(whale, None, told)
         waited = [whale for whale in [*held, *unknown] if whale.status != "missed"]
-        for whale in held:
-            if whale.status == "missed":
-                # In a block that has left the chain, without a word to us.
-                whale.block_height, whale.block_hash = place.height, place.block_hash
-                self._draft.change(whale)
         self._fates.confirm(waited, predictions, place.height, place.block_hash, at)
         self._fates.conflict(rivals, predictions, place.height, place.block_hash, at)
         self._fates.finish(final, predictions, at)
-        self._draft.block(_flow_of(place, [*held, *unknown], self._clocks.now(), is_connected=True))
+        self._draft.block(self._flow_of(place, [*held, *unknown], self._clocks.now(), is_connected=True))
+        self._final_height = max(self._final_height, place.height - self._limits.final_confirmations + 1)
         self._forget(look, at)
         self._chain.done(step)
 
@@ -129,14 +140,38 @@ class Blocks:
         place, now = step.place, self._clocks.now()
         whales = self._store.whales_in(place.block_hash)
         predictions = self._predictions(whales)
+        conflicted = [whale for whale in whales if whale.status == "conflicted"]
+        rivals = self._returned_rivals(place, conflicted) if conflicted else {}
+        # From here on nothing is asked, and nothing can fail.
         held = [whale for whale in whales if whale.status != "conflicted"]
-        self._draft.block(_flow_of(place, held, now, is_connected=False))
+        self._draft.block(self._flow_of(place, held, now, is_connected=False))
         self._draft.tell(reorganisation(now, place.height - 1, [place.block_hash], [whale.txid for whale in whales]))
         self._fates.reopen(whales, predictions, now, "reorganisation")
         for whale in whales:
             if key_of(bytes.fromhex(whale.txid)) not in self._outlook:
                 self._fates.leave(whale, now, self._clocks.seconds())
+        for txid, raw in rivals.items():
+            self._candidates.add(txid, raw, "snapshot")
+        self._final_height = min(self._final_height, place.height - 1)
         self._chain.done(step)
+
+    def _final_with(self, place: BlockPlace) -> Sequence[Whale]:
+        """Return the whales about which a block decided that lies deep enough with this one, and did not before."""
+        deep = self._chain.hash_at_depth(self._limits.final_confirmations - 1)
+        if deep is None or place.height - self._limits.final_confirmations + 1 <= self._final_height:
+            return []
+        return [whale for whale in self._store.whales_in(deep) if whale.status != "missed"]
+
+    def _returned_rivals(self, place: BlockPlace, conflicted: Sequence[Whale]) -> dict[str, bytes]:
+        """Return what the block holds of that which these could not be mined for, and is in the mempool again."""
+        spent = {each for whale in conflicted for each in outpoints_of(whale)}
+        try:
+            look = look_through(self._node.raw_block(place.block_hash), _BEYOND_SAT, spent)
+        except BlockPrunedError:
+            return {}
+        txids = [parts.txid for parts in look.worth_a_look]
+        found = self._node.raw_transactions([bytes.fromhex(txid) for txid in txids])
+        return {txid: raw for txid, raw in zip(txids, found, strict=True) if raw is not None}
 
     def _predictions(self, whales: Sequence[Whale]) -> Sequence[WhalePrediction]:
         """Return what was predicted of these, and what is about them since they replaced others."""
@@ -169,10 +204,12 @@ class Blocks:
         held = []
         for parts in look.worth_a_look:
             whale = self._followed.get(parts.txid) or known.get(parts.txid)
-            if whale is not None:
+            # One of this very block has been told of already.
+            if whale is not None and whale.block_hash != place.block_hash:
                 held.append(whale)
-        seen = {whale.txid for whale in held}
-        return held, self._unknown_whales([each for each in large if each.txid not in seen], place, at)
+        followed = {whale.txid for whale in held}
+        unknown = [each for each in large if each.txid not in followed and each.txid not in known]
+        return held, self._unknown_whales(unknown, place, at)
 
     def _unknown_whales(self, unknown: Sequence[Parts], place: BlockPlace, at: datetime) -> list[Whale]:
         """Return the whales among these: missed, or pending if they were in the mempool and left it unlooked-at."""
@@ -194,10 +231,8 @@ class Blocks:
 
     def _source_of(self, txid: str) -> str | None:
         """Return by what a transaction was known to be in the mempool, looked at or not; None when it never was."""
-        candidate = self._candidates.was_in_mempool(txid)
-        if candidate is not None:
-            return candidate.source
-        return "snapshot" if key_of(bytes.fromhex(txid)) in self._outlook else None
+        is_waiting = key_of(bytes.fromhex(txid)) in self._outlook
+        return self._candidates.source_of(txid) or ("snapshot" if is_waiting else None)
 
     def _conflicting(self, look: BlockLook) -> list[Whale]:
         """Return the followed whales that wanted to spend what the block spends; not those that it holds."""
@@ -216,20 +251,21 @@ class Blocks:
             self._candidates.mined(txid.hex())
         self._outlook.block_connected(look.vsize_vb, at.timestamp())
 
-
-def _flow_of(place: BlockPlace, whales: Collection[Whale], now: datetime, *, is_connected: bool) -> BlockFlow:
-    sums = dict.fromkeys(("inflow", "outflow", "internal", "unknown"), 0)
-    for whale in whales:
-        sums[whale.flow_type] += whale.moved_sat
-    return BlockFlow(
-        block_hash=place.block_hash,
-        block_height=place.height,
-        block_time=datetime.fromtimestamp(place.time, UTC),
-        is_connected=is_connected,
-        whale_count=len(whales),
-        inflow_sat=sums["inflow"],
-        outflow_sat=sums["outflow"],
-        internal_sat=sums["internal"],
-        unknown_sat=sums["unknown"],
-        created_at=now,
-    )
+    def _flow_of(self, place: BlockPlace, whales: Collection[Whale], now: datetime, *, is_connected: bool) -> BlockFlow:
+        # What took the place of a whale need not be one.
+        large = [whale for whale in whales if whale.moved_sat >= self._limits.threshold_sat]
+        sums = dict.fromkeys(("inflow", "outflow", "internal", "unknown"), 0)
+        for whale in large:
+            sums[whale.flow_type] += whale.moved_sat
+        return BlockFlow(
+            block_hash=place.block_hash,
+            block_height=place.height,
+            block_time=datetime.fromtimestamp(place.time, UTC),
+            is_connected=is_connected,
+            whale_count=len(large),
+            inflow_sat=sums["inflow"],
+            outflow_sat=sums["outflow"],
+            internal_sat=sums["internal"],
+            unknown_sat=sums["unknown"],
+            created_at=now,
+        )

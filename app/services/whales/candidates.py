@@ -24,7 +24,7 @@ class Candidates:
     """Bytes come before the word that they entered the mempool, or after it; both have to be there.
 
     Args:
-        most: That may wait for the other half: the bytes of each block come along as well.
+        most: That may wait for the other half, since the bytes of each block come along as well; and that may be ready.
     """
 
     def __init__(self, most: int) -> None:
@@ -33,11 +33,18 @@ class Candidates:
         self._ready: dict[str, Candidate] = {}
         # Those that had left the mempool when they were looked at, until a block shows them.
         self._vanished: dict[str, tuple[Candidate, float]] = {}
+        # Those that had left it when their bytes were asked for, of which only a block can tell.
+        self._unread: OrderedDict[str, None] = OrderedDict()
         self._tries: Counter[str] = Counter()
 
     def __len__(self) -> int:
         """Return how many are ready to be looked at."""
         return len(self._ready)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more can be added before some have been looked at."""
+        return len(self._ready) >= self._most
 
     def heard(self, txid: str, raw: bytes) -> None:
         """Keep the bytes of a transaction of which it is not known whether it entered the mempool."""
@@ -45,14 +52,27 @@ class Candidates:
         if len(self._unconfirmed) > self._most:
             self._unconfirmed.popitem(last=False)
 
-    def entered(self, txid: str) -> None:
-        """It entered the mempool; most are not held, since nothing about them is worth a look."""
-        if self._unconfirmed and (raw := self._unconfirmed.pop(txid, None)) is not None:
-            self.add(txid, raw, "stream")
+    def entered(self, txid: str) -> bool:
+        """It entered the mempool; most are not held, since nothing about them is worth a look.
 
-    def add(self, txid: str, raw: bytes, source: str) -> None:
-        """Add one that is in the mempool."""
+        Return False if there was no room for it, so that it has to be asked for later.
+        """
+        if self._unconfirmed and (raw := self._unconfirmed.pop(txid, None)) is not None:
+            return self.add(txid, raw, "stream")
+        return True
+
+    def add(self, txid: str, raw: bytes, source: str) -> bool:
+        """Add one that is in the mempool; return False if there was no room for it."""
+        if self.is_full and txid not in self._ready:
+            return False
         self._ready.setdefault(txid, Candidate(raw, source))
+        return True
+
+    def unread(self, txid: str) -> None:
+        """It was in the mempool, and left it before its bytes could be had."""
+        self._unread[txid] = None
+        if len(self._unread) > self._most:
+            self._unread.popitem(last=False)
 
     def ready(self, most: int) -> dict[str, Candidate]:
         """Return up to `most` that are to be looked at, oldest first; they stay until they are `done`."""
@@ -75,20 +95,19 @@ class Candidates:
         if candidate is not None:
             self._vanished.setdefault(txid, (candidate, until_seconds))
 
-    def vanished(self, txid: str) -> Candidate | None:
-        """Return one that was in the mempool, has left it, and was not looked at."""
-        found = self._vanished.get(txid)
-        return found[0] if found else None
-
     def not_shown(self, now_seconds: float) -> dict[str, Candidate]:
         """Return those that no block has shown in time."""
         return {txid: candidate for txid, (candidate, until) in self._vanished.items() if until <= now_seconds}
 
-    def was_in_mempool(self, txid: str) -> Candidate | None:
-        """Return one that is known to have been in the mempool, whether it has left or not."""
-        return self._ready.get(txid) or self.vanished(txid)
+    def source_of(self, txid: str) -> str | None:
+        """Return by what one was found that was in the mempool, whether it has left or not; None if it was not."""
+        if txid in self._unread:
+            return "snapshot"
+        candidate = self._ready.get(txid) or self._vanished.get(txid, (None,))[0]
+        return candidate.source if candidate else None
 
     def mined(self, txid: str) -> None:
         """A block holds it: what it is has been settled."""
         self._unconfirmed.pop(txid, None)
+        self._unread.pop(txid, None)
         self.done(txid)

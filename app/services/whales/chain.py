@@ -6,13 +6,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from app.services.block_source import BlockUnknownError
+from app.services.whales.mempool_node import BlockPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from app.services.whales.mempool_node import BlockPlace, MempoolNode
+    from app.services.whales.mempool_node import MempoolNode
 
-# Deep enough for any reorganisation that leaves a chain worth following.
+# Deep enough for any reorganisation that leaves a chain worth following; a deeper one is followed in several pieces.
 REMEMBERED_BLOCKS = 100
 # About two weeks: blocks that came while nobody looked, and are looked through one by one.
 _MOST_MISSED = 2_016
@@ -69,6 +70,14 @@ class Chain:
         """How many blocks are known to wait, at least."""
         return max(len(self._route), len(self._targets))
 
+    def has_work(self, now_seconds: float) -> bool:
+        """Return whether there may be something to do now."""
+        return bool(self._route or self._due(now_seconds))
+
+    def holds(self, block_hash: str) -> bool:
+        """Return whether a block is among those that were looked through last."""
+        return any(known == block_hash for _, known in self._done)
+
     def begin(self, done: Sequence[tuple[int, str]]) -> None:
         """Go on where an earlier detector stopped."""
         self._done.extend(done)
@@ -81,15 +90,25 @@ class Chain:
         """The node said that it disconnected a block."""
         self._targets.append(Target(block_hash, "disconnected", now_seconds))
 
-    def lead_to(self, tip: BlockPlace, due_seconds: float) -> None:
+    def lead_to(self, tip: BlockPlace, due_seconds: float) -> bool:
         """The node's tip is here; until it is due the stream may tell how it came there.
 
-        The first tip of all counts as looked through, and everything before it.
+        The first tip of all counts as looked through, and everything before it, unless the stream has told of a block
+        already. Return whether this was the first.
         """
-        if not self._done:
-            self._start_at(tip)
-        elif tip.block_hash != self._done[-1][1]:
+        if not (self._done or self._targets):
+            self._done.append((tip.height, tip.block_hash))
+            return True
+        is_told = any(target.said == "tip" and target.block_hash == tip.block_hash for target in self._targets)
+        if not is_told and tip.block_hash != (self._done[-1][1] if self._done else None):
             self._targets.append(Target(tip.block_hash, "tip", due_seconds))
+        return False
+
+    def let_the_stream_tell(self, until_seconds: float) -> None:
+        """Go to no tip before: the stream has not yet told all that happened before the snapshot that showed it."""
+        for at, target in enumerate(self._targets):
+            if target.said == "tip":
+                self._targets[at] = target._replace(due_seconds=max(target.due_seconds, until_seconds))
 
     def next_step(self, node: MempoolNode, now_seconds: float) -> Step | None:
         """Return what is to be done next, None for nothing; raise NodeError when the node does not tell the way."""
@@ -102,10 +121,16 @@ class Chain:
     def done(self, step: Step) -> None:
         """`next_step` has been carried out."""
         self._route.popleft()
-        if step.is_connect:
-            self._done.append((step.place.height, step.place.block_hash))
-        else:
+        _, place = step
+        below = (place.height - 1, place.previous_hash)
+        if not step.is_connect:
             self._done.pop()
+        # What is below the oldest block that is remembered was looked through, or was there before us.
+        if place.previous_hash and (not self._done or (step.is_connect and self._done[-1] != below)):
+            self._done.clear()
+            self._done.append(below)
+        if step.is_connect:
+            self._done.append((place.height, place.block_hash))
 
     def hash_at_depth(self, confirmations: int) -> str | None:
         """Return the hash of the looked-through block that has so many confirmations now; None before there is one."""
@@ -115,48 +140,55 @@ class Chain:
         """Return the first target whose time has come: what a snapshot foretold holds up nothing that was said."""
         return next((target for target in self._targets if target.due_seconds <= now_seconds), None)
 
-    def _way_to(self, node: MempoolNode, target: Target) -> list[Step]:
-        """Return the blocks that leave, newest first, and then those that join, oldest first."""
+    def _way_to(self, node: MempoolNode, target: Target) -> Sequence[Step]:
+        """Return the blocks that leave, newest first, and then those that join, oldest first.
+
+        Nothing for what is not true any longer: a block that was connected and has left, or the other way round, by now
+        or by another route.
+        """
         heights = {known: height for height, known in self._done}
-        if not heights or (target.said == "disconnected") != (target.block_hash in heights):
-            if target.said == "tip" and heights:
-                return self._leaving(node, heights[target.block_hash], only_stale=True)
-            # Stale news: it was connected, or is gone, by another route.
+        is_ours = target.block_hash in heights
+        if is_ours and target.said == "tip":
+            above = self._leaving(node, heights[target.block_hash])
+            return [step for step in above if step.place.confirmations < 0]
+        if is_ours != (target.said == "disconnected"):
             return []
         try:
-            joining = self._joining(node, target, heights)
+            place = node.place_of(target.block_hash)
+            if (place.confirmations < 0) != (target.said == "disconnected"):
+                return []
+            return self._leaving(node, place.height - 1) if is_ours else self._way_up_to(node, place, heights)
         except BlockUnknownError:
-            # Of another data directory, or of a chain that the node has given up.
+            # Of another data directory.
             return []
-        if joining and joining[-1].previous_hash not in heights:
-            return self._start_again(node, joining)
-        fork = joining[-1].previous_hash if joining else node.place_of(target.block_hash).previous_hash
-        if fork not in heights:
-            return []
-        return self._leaving(node, heights[fork]) + [Step(is_connect=True, place=place) for place in reversed(joining)]
 
-    def _joining(self, node: MempoolNode, target: Target, heights: dict[str, int]) -> list[BlockPlace]:
-        """Return the blocks from the target down to the first one that follows on ours, or as far as we go back."""
-        joining: list[BlockPlace] = []
-        at = target.block_hash
-        while at not in heights and len(joining) < _MOST_MISSED:
-            joining.append(node.place_of(at))
-            if joining[-1].height <= self._done[0][0]:
-                break
-            at = joining[-1].previous_hash
-        return joining
+    def _way_up_to(self, node: MempoolNode, place: BlockPlace, heights: dict[str, int]) -> Sequence[Step]:
+        """Return the way to a block that is not among ours."""
+        joining: deque[Step] = deque()
+        oldest_height = self._done[0][0] if self._done else place.height
+        while place.height >= oldest_height and len(joining) < _MOST_MISSED:
+            joining.appendleft(Step(is_connect=True, place=place))
+            if not self._done:
+                return joining
+            if place.previous_hash in heights:
+                return [*self._leaving(node, heights[place.previous_hash]), *joining]
+            place = node.place_of(place.previous_hash)
+        if place.height >= oldest_height:
+            # Too many to be caught up with.
+            self.lost_blocks += max(0, place.height - self._done[-1][0])
+            return joining
+        leaving = self._leaving(node, oldest_height - 1)
+        # Where the two chains part lies deeper than that: then first all of ours leave, and one looks again from there.
+        return [*leaving, *joining] if leaving[-1].place.previous_hash == place.block_hash else leaving
 
-    def _leaving(self, node: MempoolNode, fork_height: int, *, only_stale: bool = False) -> list[Step]:
-        above = [node.place_of(known) for height, known in reversed(self._done) if height > fork_height]
-        return [Step(is_connect=False, place=each) for each in above if not only_stale or each.confirmations < 0]
+    def _leaving(self, node: MempoolNode, fork_height: int) -> list[Step]:
+        return list(self._above(node, fork_height))
 
-    def _start_again(self, node: MempoolNode, joining: Sequence[BlockPlace]) -> list[Step]:
-        """Give up what cannot be caught up with: a chain that left ours too long ago, or too many blocks."""
-        first = joining[-1]
-        self.lost_blocks += max(0, first.height - self._done[-1][0] - 1)
-        self._start_at(node.place_of(first.previous_hash))
-        return [Step(is_connect=True, place=place) for place in reversed(joining)]
-
-    def _start_at(self, place: BlockPlace) -> None:
-        self._done.clear()
-        self._done.append((place.height, place.block_hash))
+    def _above(self, node: MempoolNode, fork_height: int) -> Iterator[Step]:
+        for height, known in reversed(self._done):
+            if height > fork_height:
+                try:
+                    place = node.place_of(known)
+                except BlockUnknownError:
+                    place = BlockPlace(known, height, previous_hash="", time=0, confirmations=-1)
+                yield Step(is_connect=False, place=place)

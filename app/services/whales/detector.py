@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from app.domain.blocks.malformed import MalformedBlockError
 from app.domain.whales.parts import read_parts
 from app.domain.whales.worth_a_look import is_worth_a_look
-from app.services.block_source import OnchainPriceError
-from app.services.storage import StorageError
+from app.services.block_source import NodeNotReadyError
+from app.services.whales.attempts import Attempts
 from app.services.whales.baseline import Baseline
 from app.services.whales.blocks import Blocks
 from app.services.whales.candidates import Candidates
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# After a failure of the node or of the store, until either is asked again.
-_PAUSE_SECONDS = 0.5
+# That are asked about in one turn.
+_MOST_GIVEN_UP = 200
 
 
 class Detector:
@@ -77,7 +77,14 @@ class Detector:
         self._candidates = Candidates(limits.most_candidates)
         self._watch = StreamWatch(limits, is_wanted=is_stream_wanted)
         self._view = MempoolView(node, outlook, self._candidates, self._followed, limits.threshold_sat)
-        self._fees = FeeRecord(outlook, self._chain, self._draft, clocks, limits.fees_seconds)
+        self._fees = FeeRecord(
+            outlook=outlook,
+            view=self._view,
+            chain=self._chain,
+            draft=self._draft,
+            clocks=clocks,
+            every_seconds=limits.fees_seconds,
+        )
         self._baseline = Baseline(
             node=node,
             store=store,
@@ -100,6 +107,7 @@ class Detector:
                 max_age_seconds=limits.stale_seconds,
             ),
             baseline=self._baseline,
+            chain=self._chain,
             candidates=self._candidates,
             followed=self._followed,
             fates=self._fates,
@@ -120,17 +128,19 @@ class Detector:
             limits=limits,
             clocks=clocks,
         )
-        self._has_begun = self._is_first_snapshot_taken = False
-        self._heard_disconnected: list[str] = []
+        self._has_begun = False
         self._most_followed = limits.most_followed
         self._let_go = self._lost_messages = 0
-        self._pauses: dict[str, float] = {}
         self.condition = Condition()
+        self._attempts = Attempts(self.condition, clocks)
 
     @property
     def has_work(self) -> bool:
         """Whether the next turn need not wait for a message."""
-        return bool(not self._pauses and (len(self._candidates) or self._view.has_backlog or self._chain.waiting))
+        if self._attempts.is_held_up:
+            return False
+        is_block_due = self._chain.has_work(self._clocks.seconds())
+        return bool(len(self._candidates) or self._view.has_backlog or is_block_due)
 
     def hear(self, messages: Sequence[Heard], *, is_connected: bool) -> None:
         """Take what the stream said since the last time."""
@@ -149,6 +159,8 @@ class Detector:
                 self._chain.connected(body.hex(), now_seconds)
             elif topic is Topic.DISCONNECTED:
                 self._chain.disconnected(body.hex(), now_seconds)
+                # Most of what it held is in the mempool again, however the two kinds of messages are dealt with.
+                self._watch.resynchronise(now_seconds)
             else:
                 self._lost_messages += sequence
                 self._watch.resynchronise(now_seconds)
@@ -159,20 +171,20 @@ class Detector:
         First what people wait for, then what there is time for; a block before all, since it says which is the next.
         What cannot be written stays drafted, and nothing is concluded from the store before it has been.
         """
-        if not (self._has_begun or self._attempt(self._begin, "store")):
-            return
-        if self._draft.is_empty:
-            self._attempt(self._blocks.go_on, "node", "store")
-            self._attempt(self._write, "store")
-        # Without fees nothing can be predicted of what is found.
-        self._attempt(self._price, "node")
-        self._attempt(self._sightings.look, "node", "store")
-        self._attempt(self._write, "store")
-        self._attempt(self._watch_mempool, "node")
-        self._attempt(self._read_on, "node")
-        if self._draft.is_empty:
-            self._attempt(self._conclude, "node", "store")
-            self._attempt(self._write, "store")
+        if self._has_begun or self._attempts.take(self._begin, "store"):
+            self._attempts.take(self._write, "store")
+            self._conclude(self._blocks.go_on, "node", "store")
+            # Without fees nothing can be predicted of what is found.
+            self._attempts.take(self._price, "node")
+            self._conclude(self._sightings.look, "node", "store")
+            self._attempts.take(self._watch_mempool, "node")
+            self._attempts.take(self._read_on, "node")
+            self._attempts.take(self._write, "store")
+            self._conclude(self._look_at_vanished, "node", "store")
+            self._conclude(self._give_up, "node", "store")
+            self._conclude(self._baseline.keep, "node", "store")
+            self._conclude(self._keep_fees)
+            self._let_go += self._followed.let_go(self._most_followed)
         self._look_at_itself()
 
     def keep_fewer(self, share: float) -> None:
@@ -185,6 +197,12 @@ class Detector:
         self._most_followed = self._limits.most_followed
         self.condition.set("memory", None)
 
+    def _conclude(self, step: Callable[[], None], *kinds: str) -> None:
+        """Take a step that relies on what the store says, so that nothing may be drafted, and write what it drafts."""
+        if self._draft.is_empty:
+            self._attempts.take(step, *kinds)
+            self._attempts.take(self._write, "store")
+
     def _hear_raw(self, raw: bytes) -> None:
         try:
             txid = read_parts(raw).txid
@@ -193,13 +211,17 @@ class Detector:
         self._view.raw(raw, txid)
 
     def _hear_added(self, txid: bytes, sequence: int, now_seconds: float) -> None:
-        self._view.added(txid, sequence, now_seconds)
-        whale = self._followed.get(txid.hex()) if len(self._followed) else None
+        is_news = self._view.added(txid, sequence, now_seconds)
+        if not is_news:
+            self._chain.let_the_stream_tell(now_seconds + self._limits.settle_seconds)
+        whale = self._followed.get(txid.hex()) if is_news and len(self._followed) else None
         if whale is not None:
             self._fates.stay(whale)
 
     def _hear_removed(self, txid: bytes, sequence: int, now_seconds: float) -> None:
         is_news = self._view.removed(txid, sequence)
+        if not is_news:
+            self._chain.let_the_stream_tell(now_seconds + self._limits.settle_seconds)
         whale = self._followed.get(txid.hex()) if is_news and len(self._followed) else None
         if whale is not None:
             self._fates.leave(whale, self._clocks.now(), now_seconds)
@@ -207,7 +229,7 @@ class Detector:
     def _begin(self) -> None:
         """Go on where an earlier detector stopped."""
         remembered = self._store.remembered(REMEMBERED_BLOCKS)
-        self._chain.begin(remembered.chain)
+        self._blocks.begin(remembered.chain)
         now, now_seconds = self._clocks.now(), self._clocks.seconds()
         for whale in remembered.whales:
             if whale.status != "pending":
@@ -225,9 +247,9 @@ class Detector:
         if not self._watch.is_snapshot_due(now_seconds) or self._view.unread:
             return
         if not self._node.is_mempool_loaded():
-            self.condition.set("node", "bitcoind still loads its mempool")
-            return
+            raise NodeNotReadyError("bitcoind still loads its mempool")
         self._view.take_snapshot()
+        self._view.note_current(now_seconds)
         self._watch.snapshot_taken(now_seconds)
         now = self._clocks.now()
         for whale in self._followed:
@@ -236,55 +258,46 @@ class Detector:
             else:
                 self._fates.leave(whale, now, now_seconds)
         settle_seconds = 0 if self._watch.is_polling else self._limits.settle_seconds
-        self._chain.lead_to(self._node.best_block(), now_seconds + settle_seconds)
+        self._blocks.lead_to(self._node.best_block(), now_seconds + settle_seconds)
 
     def _price(self) -> None:
         now_seconds = self._clocks.seconds()
-        if not self._view.price(now_seconds) and not self._watch.is_polling:
+        self._view.price(now_seconds)
+        if not self._watch.is_polling:
             self._view.note_current(now_seconds)
 
     def _read_on(self) -> None:
         self._view.read_on("polling" if self._watch.is_polling else "snapshot")
 
-    def _conclude(self) -> None:
-        """What only time tells."""
-        self._sightings.look_at_vanished()
-        now, now_seconds = self._clocks.now(), self._clocks.seconds()
-        gone = self._followed.away_since(now_seconds - self._limits.away_seconds)
-        if gone:
-            self._fates.give_up(gone, self._store.predictions_of([whale.txid for whale in gone]), now)
-        self._baseline.keep()
+    def _look_at_vanished(self) -> None:
+        if self._candidates.not_shown(self._clocks.seconds()) and self._is_up_to_date():
+            self._sightings.look_at_vanished()
+
+    def _give_up(self) -> None:
+        """Let those that have been away for too long be gone, if the node agrees."""
+        until_seconds = self._clocks.seconds() - self._limits.away_seconds
+        away = self._followed.away_since(until_seconds)[:_MOST_GIVEN_UP]
+        if not away or not self._is_up_to_date():
+            return
+        entries = self._node.entries([bytes.fromhex(whale.txid) for whale in away])
+        gone = [whale for whale, entry in zip(away, entries, strict=True) if entry is None]
+        predictions = self._store.predictions_of([whale.txid for whale in gone])
+        for whale, entry in zip(away, entries, strict=True):
+            if entry is not None:
+                self._view.price_one(bytes.fromhex(whale.txid), entry)
+                self._fates.stay(whale)
+        self._fates.give_up(gone, predictions, self._clocks.now())
+
+    def _is_up_to_date(self) -> bool:
+        """Return whether there is no block, and no part of the mempool, that the node knows and we do not yet."""
+        tip = self._chain.tip
+        return self._node.is_mempool_loaded() and tip is not None and self._node.best_block().block_hash == tip[1]
+
+    def _keep_fees(self) -> None:
         self._fees.keep("polling" if self._watch.is_polling else "stream")
-        self._let_go += self._followed.let_go(self._most_followed)
 
     def _write(self) -> None:
         self._draft.write(self._store, self._clocks.now())
-
-    def _attempt(self, step: Callable[[], None], *kinds: str) -> bool:
-        """Carry out a step, unless what it needs has just failed; return whether it was done."""
-        now_seconds = self._clocks.seconds()
-        if any(self._pauses.get(kind, now_seconds) > now_seconds for kind in kinds):
-            return False
-        try:
-            step()
-        except OnchainPriceError as error:
-            self._fail("node", str(error), now_seconds)
-            return False
-        except StorageError as error:
-            self._fail("store", str(error), now_seconds)
-            return False
-        for kind in kinds:
-            self._recover(kind)
-        return True
-
-    def _fail(self, kind: str, problem: str, now_seconds: float) -> None:
-        self._pauses[kind] = now_seconds + _PAUSE_SECONDS
-        if self.condition.set(kind, problem):
-            _log.warning("the detector waits", extra={"for": kind, "reason": problem})
-
-    def _recover(self, kind: str) -> None:
-        if self._pauses.pop(kind, None) is not None and self.condition.set(kind, None):
-            _log.info("the detector goes on", extra={"waited_for": kind})
 
     def _look_at_itself(self) -> None:
         problem = self._watch.problem(self._clocks.seconds())

@@ -77,7 +77,9 @@ class Fates:
 
     def reopen(self, whales: Sequence[Whale], predictions: Predictions, at: datetime, reason: Reason) -> None:
         """What was the end of these is none: they wait again. One that was missed is alerted to now."""
-        own = {whale.prediction_id: whale.txid for whale in whales}
+        # Of two that were rivals for one block, the prediction is about the one that it held.
+        held_last = sorted(whales, key=lambda whale: whale.status != "conflicted")
+        own = {whale.prediction_id: whale.txid for whale in held_last}
         for prediction in predictions:
             if prediction.prediction_id in own:
                 prediction.final_txid, prediction.outcome = own[prediction.prediction_id], _PENDING

@@ -15,19 +15,41 @@ if TYPE_CHECKING:
     from app.services.whales.chain import Chain
     from app.services.whales.clocks import Clocks
     from app.services.whales.draft import Draft
+    from app.services.whales.mempool_view import MempoolView
 
 # Everybody is told after so long, and sooner when the feerate of the next block has changed by so much.
 _TELL_SECONDS = 60.0
 _TELL_SHARE = 0.1
+# What is older is not the state of the mempool any more.
+_MAX_AGE_SECONDS = 15.0
 # Of the histogram that is kept: bands of a tenth say enough to people.
 _COARSE = 1.1
 
 
 class FeeRecord:
-    """Drafts a snapshot of the mempool every few seconds, and events about it more rarely."""
+    """Drafts a snapshot of the mempool every few seconds, and events about it more rarely.
 
-    def __init__(self, outlook: Outlook, chain: Chain, draft: Draft, clocks: Clocks, every_seconds: float) -> None:
+    Args:
+        outlook: All that waits.
+        view: Knows how fresh that is.
+        chain: Knows the tip.
+        draft: Takes what is to be kept and told.
+        clocks: The time.
+        every_seconds: At most.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts that it connects, every one named
+        self,
+        *,
+        outlook: Outlook,
+        view: MempoolView,
+        chain: Chain,
+        draft: Draft,
+        clocks: Clocks,
+        every_seconds: float,
+    ) -> None:
         self._outlook = outlook
+        self._view = view
         self._chain = chain
         self._draft = draft
         self._clocks = clocks
@@ -37,9 +59,11 @@ class FeeRecord:
         self._told_feerate: float | None = None
 
     def keep(self, source: str) -> None:
-        """Draft what is due; `source` is where it was learned from."""
+        """Draft what is due, if the mempool is known; `source` is where it was learned from."""
         now_seconds, tip_height = self._clocks.seconds(), self._chain.known_height
         if now_seconds < self._next_at or tip_height is None:
+            return
+        if not self._view.is_fresh(now_seconds, _MAX_AGE_SECONDS):
             return
         self._next_at = now_seconds + self._every_seconds
         fees = self._outlook.fees()

@@ -18,7 +18,8 @@ class Followed:
 
     def __init__(self) -> None:
         self._whales: dict[str, Whale] = {}
-        self._spenders: dict[bytes, str] = {}
+        # More than one when a reorganisation took back what had decided between them.
+        self._spenders: dict[bytes, tuple[str, ...]] = {}
         # By the monotonic clock; whatever the time of day does meanwhile.
         self._left_at_seconds: dict[str, float] = {}
 
@@ -41,9 +42,10 @@ class Followed:
 
     def add(self, whale: Whale) -> None:
         """Follow a whale."""
+        self.remove(whale.txid)
         self._whales[whale.txid] = whale
-        for outpoint in _outpoints(whale):
-            self._spenders[outpoint] = whale.txid
+        for outpoint in outpoints_of(whale):
+            self._spenders[outpoint] = (*self._spenders.get(outpoint, ()), whale.txid)
 
     def remove(self, txid: str) -> None:
         """Follow it no longer; what another whale spends as well stays known of that one."""
@@ -51,13 +53,16 @@ class Followed:
         self._left_at_seconds.pop(txid, None)
         if whale is None:
             return
-        for outpoint in _outpoints(whale):
-            if self._spenders.get(outpoint) == txid:
+        for outpoint in outpoints_of(whale):
+            others = tuple(other for other in self._spenders[outpoint] if other != txid)
+            if others:
+                self._spenders[outpoint] = others
+            else:
                 del self._spenders[outpoint]
 
     def rivals(self, txid: str, spent: Iterable[bytes]) -> Sequence[Whale]:
         """Return the whales other than `txid` that spend one of `spent`, each once."""
-        found = {self._spenders[outpoint] for outpoint in spent if outpoint in self._spenders}
+        found = {other for outpoint in spent for other in self._spenders.get(outpoint, ())}
         return [self._whales[other] for other in sorted(found - {txid})]
 
     def leave(self, whale: Whale, at_seconds: float) -> None:
@@ -83,7 +88,8 @@ class Followed:
         return surplus
 
 
-def _outpoints(whale: Whale) -> Iterator[bytes]:
+def outpoints_of(whale: Whale) -> Iterator[bytes]:
+    """Yield what a whale spends, as it stands in transactions."""
     for text in whale.outpoints:
         txid, _, vout = text.partition(":")
         yield outpoint_bytes(Outpoint(txid, int(vout)))

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from app.services.whales.mempool_view import MempoolView
     from app.services.whales.whale_store import Whale, WhaleStore
 
-# Less of the mempool does not tell what is ahead.
-_LEAST_PRICED_SHARE = 0.9
 # A price is asked for no more often.
 _PRICE_SECONDS = 60.0
 
@@ -62,7 +60,7 @@ class Forecasts:
         if entry is None or tip_height is None:
             return NO_FORECAST, None
         self._view.price_one(bytes.fromhex(whale.txid), entry)
-        if not self._is_fresh():
+        if not self._view.is_fresh(self._clocks.seconds(), self._max_age_seconds):
             return NO_FORECAST, None
         feerate = entry.effective_feerate_sat_vb
         urgency = self._outlook.urgency(feerate)
@@ -106,7 +104,3 @@ class Forecasts:
         if self._price_asked_at is None or now_seconds - self._price_asked_at >= _PRICE_SECONDS:
             self._usd_per_btc, self._price_asked_at = self._store.usd_per_btc(), now_seconds
         return self._usd_per_btc
-
-    def _is_fresh(self) -> bool:
-        age_seconds = self._view.pricing_age_seconds(self._clocks.seconds())
-        return self._outlook.priced_share >= _LEAST_PRICED_SHARE and age_seconds <= self._max_age_seconds

@@ -20,6 +20,8 @@ _RAW_BATCH = 200
 _ENTRY_BATCH = 200
 # The two messages about a transaction come within this time, unless the node is cut off altogether.
 _PAIR_SECONDS = 10.0
+# Less of the mempool does not tell what is ahead.
+_LEAST_PRICED_SHARE = 0.9
 
 
 def key_of(txid: bytes) -> int:
@@ -56,6 +58,7 @@ class MempoolView:
         self._unpriced = TxidQueue()
         # Numbers below it tell of changes that the last snapshot holds already.
         self._next_sequence = 0
+        self._has_snapshot = False
         self._current_at_seconds = -math.inf
 
     @property
@@ -79,20 +82,23 @@ class MempoolView:
 
     def raw(self, body: bytes, txid: str) -> None:
         """Take a transaction that is worth a look: from the mempool, or out of a block."""
-        if self.knows(bytes.fromhex(txid)):
-            self._candidates.add(txid, body, "stream")
-        else:
+        txid_bytes = bytes.fromhex(txid)
+        if not self.knows(txid_bytes):
             self._candidates.heard(txid, body)
+        elif not self._candidates.add(txid, body, "stream"):
+            self._unread.append(txid_bytes)
 
-    def added(self, txid: bytes, sequence: int, now_seconds: float) -> None:
-        """Take the word that a transaction entered the mempool."""
-        self._candidates.entered(txid.hex())
+    def added(self, txid: bytes, sequence: int, now_seconds: float) -> bool:
+        """Take the word that a transaction entered the mempool; return whether that is news."""
+        if not self._candidates.entered(txid.hex()):
+            self._unread.append(txid)
         if sequence < self._next_sequence:
-            return
+            return False
         key = key_of(txid)
         self._outlook.added(key)
         self._unpriced.append(txid)
         self._recently.add(key, now_seconds)
+        return True
 
     def removed(self, txid: bytes, sequence: int) -> bool:
         """Take the word that one left it, other than by a block; return whether that is news."""
@@ -104,7 +110,8 @@ class MempoolView:
     def take_snapshot(self) -> None:
         """Ask for all that is in the mempool, and note what of it has to be looked at; may raise NodeError.
 
-        What the stream told before, and is in the snapshot, stays as it is.
+        What the stream told before, and is in the snapshot, stays as it is; but of what it told before the first one it
+        is not known whether everything could be made of it.
         """
         snapshot = self._node.snapshot()
         outlook, recently, unread, unpriced = self._outlook, self._recently, self._unread, self._unpriced
@@ -115,41 +122,50 @@ class MempoolView:
                 outlook.added(key)
                 unpriced.append(txid)
                 unread.append(txid)
-            elif key in recently:
+            elif not self._has_snapshot or key in recently:
                 unread.append(txid)
         outlook.sweep()
         recently.clear()
+        self._has_snapshot = True
         self._next_sequence = snapshot.sequence
 
     def read_on(self, source: str) -> None:
-        """Look at some of what has not been looked at; may raise NodeError."""
+        """Look at some of what has not been looked at, as long as there is room for what it finds; may raise NodeError.
+
+        Fees first: without them nothing could be predicted of what is found.
+        """
+        if self._candidates.is_full or (len(self._unpriced) and not self._is_mostly_priced):
+            return
         txids = self._unread.first(_RAW_BATCH)
         if not txids:
             return
+        threshold_sat, outpoints = self._threshold_sat, self._followed.outpoints
         for txid, raw in zip(txids, self._node.raw_transactions(txids), strict=True):
-            if raw is not None and is_worth_a_look(raw, self._threshold_sat, self._followed.outpoints):
-                self._candidates.add(txid.hex(), raw, source)
+            if raw is None:
+                self._candidates.unread(txid.hex())
+            elif is_worth_a_look(raw, threshold_sat, outpoints) and not self._candidates.add(txid.hex(), raw, source):
+                self._unread.append(txid)
         self._unread.drop(len(txids))
 
-    def pricing_age_seconds(self, now_seconds: float) -> float:
-        """Return for how long nothing has been learned of fees, while there may have been something to learn."""
-        return now_seconds - self._current_at_seconds
+    def is_fresh(self, now_seconds: float, max_age_seconds: float) -> bool:
+        """Return whether so much is known of the mempool, and of its last seconds, that it can be told about."""
+        return self._is_mostly_priced and now_seconds - self._current_at_seconds <= max_age_seconds
 
     def note_current(self, now_seconds: float) -> None:
-        """There is nothing to learn at present."""
-        self._current_at_seconds = now_seconds
+        """Whatever is in the mempool is known, but for fees that are still to be asked for."""
+        if not len(self._unpriced):
+            self._current_at_seconds = now_seconds
 
-    def price(self, now_seconds: float) -> bool:
-        """Ask for the fees of some of what has none yet; return False if there was none; may raise NodeError."""
+    def price(self, now_seconds: float) -> None:
+        """Ask for the fees of some of what has none yet; may raise NodeError."""
         txids = self._unpriced.first(_ENTRY_BATCH)
         waiting = [txid for txid in txids if self.knows(txid)]
         if waiting:
             for txid, entry in zip(waiting, self._node.entries(waiting), strict=True):
                 if entry is not None:
                     self.price_one(txid, entry)
-            self.note_current(now_seconds)
+            self._current_at_seconds = now_seconds
         self._unpriced.drop(len(txids))
-        return bool(txids)
 
     def price_one(self, txid: bytes, entry: Entry) -> None:
         """Take what the node says about one that waits, and what that means for its parents."""
@@ -157,3 +173,7 @@ class MempoolView:
         self._outlook.priced(key_of(txid), feerate, entry.vsize_vb, entry.time)
         for parent in entry.depends:
             self._outlook.lifted(key_of(parent), feerate)
+
+    @property
+    def _is_mostly_priced(self) -> bool:
+        return self._outlook.priced_share >= _LEAST_PRICED_SHARE

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from app.domain.blocks.malformed import MalformedBlockError
 from app.domain.whales.parts import read_parts
 from app.services.whales.examination import new_whale
-from app.services.whales.telling import status_update, whale_alert
+from app.services.whales.telling import whale_alert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from app.domain.whales.parts import Parts
     from app.services.whales.baseline import Baseline
     from app.services.whales.candidates import Candidate, Candidates
+    from app.services.whales.chain import Chain
     from app.services.whales.clocks import Clocks
     from app.services.whales.draft import Draft
     from app.services.whales.examination import Examination, Looked
@@ -45,6 +46,7 @@ class Sightings:
         examination: Tells what a transaction moves.
         forecasts: Tells when it will be mined, and
         baseline: what anybody could have said about that.
+        chain: What was looked through.
         candidates: What is to be looked at.
         followed: The whales that wait.
         fates: Ends those that are replaced.
@@ -60,6 +62,7 @@ class Sightings:
         examination: Examination,
         forecasts: Forecasts,
         baseline: Baseline,
+        chain: Chain,
         candidates: Candidates,
         followed: Followed,
         fates: Fates,
@@ -71,6 +74,7 @@ class Sightings:
         self._examination = examination
         self._forecasts = forecasts
         self._baseline = baseline
+        self._chain = chain
         self._candidates = candidates
         self._followed = followed
         self._fates = fates
@@ -95,7 +99,7 @@ class Sightings:
         known = self._store.find([each.parts.txid for each in asked])
         for each in asked:
             if each.parts.txid in known:
-                self._see_again(known[each.parts.txid], each.entry)
+                self._see_again(known[each.parts.txid], each)
         new = [each for each in asked if each.parts.txid not in known]
         if not has_left:
             self._await_blocks([each for each in new if each.entry is None])
@@ -115,17 +119,33 @@ class Sightings:
                 self._candidates.done(txid)
         return found
 
-    def _see_again(self, whale: Whale, entry: Entry | None) -> None:
-        """A known whale: it is back in the mempool, or only its bytes came once more."""
-        followed = self._followed.get(whale.txid)
-        if entry is not None and followed is not None:
-            self._fates.stay(followed)
-        elif entry is not None and whale.status != "pending":
-            predictions = self._store.predictions([whale.prediction_id]) if whale.prediction_id else []
-            self._fates.reopen([whale], predictions, self._clocks.now(), "returned")
-        elif entry is not None:
-            self._followed.add(whale)
+    def _see_again(self, known: Whale, asked: Asked) -> None:
+        """A known whale: it is in the mempool, maybe again, or only its bytes came once more."""
+        whale = self._followed.get(known.txid) or known
+        if asked.entry is not None:
+            rivals = self._followed.rivals(whale.txid, asked.parts.spent)
+            if self._has_to_wait(rivals) or (whale.block_hash and self._chain.holds(whale.block_hash)):
+                # The block that decided about it leaves the chain first.
+                return
+            predictions = self._predictions([whale], rivals)
+            if whale.status != "pending":
+                self._fates.reopen([whale], predictions, self._clocks.now(), "returned")
+            elif self._followed.get(whale.txid) is None:
+                self._followed.add(whale)
+            self._fates.stay(whale)
+            self._fates.replace(rivals, predictions, whale, self._clocks.now())
         self._candidates.done(whale.txid)
+
+    def _has_to_wait(self, rivals: Sequence[Whale]) -> bool:
+        """Return whether something about these has to be written first: what the store says has to be true."""
+        return any(self._draft.holds(rival.txid) for rival in rivals)
+
+    def _predictions(self, whales: Sequence[Whale], rivals: Sequence[Whale]) -> Sequence[WhalePrediction]:
+        """Return what was predicted of `whales`, and what is about `rivals`."""
+        named = [whale.prediction_id for whale in whales if whale.prediction_id]
+        own = self._store.predictions(named) if named else []
+        about = self._store.predictions_of([rival.txid for rival in rivals]) if rivals else []
+        return list({each.prediction_id: each for each in [*own, *about]}.values())
 
     def _await_blocks(self, vanished: Sequence[Asked]) -> None:
         until = self._clocks.seconds() + self._limits.settle_seconds
@@ -137,14 +157,14 @@ class Sightings:
         txid = looked.parts.txid
         rivals = self._followed.rivals(txid, looked.parts.spent)
         is_whale = looked.moved.moved_sat >= self._limits.threshold_sat
-        if any(self._draft.holds(rival.txid) for rival in rivals):
+        if self._has_to_wait(rivals):
             return False
         if looked.entry is not None and not looked.moved.inputs_resolved and self._candidates.may_retry(txid):
             # A parent may have been mined between two questions.
             return True
         if is_whale or rivals:
             # Read before anything is changed: it may fail.
-            predictions = self._store.predictions_of([rival.txid for rival in rivals]) if rivals else []
+            predictions = self._predictions([], rivals)
             self._sight(looked, candidate, rivals, predictions, is_whale=is_whale)
         self._candidates.done(txid)
         return True
@@ -161,24 +181,32 @@ class Sightings:
         now = self._clocks.now()
         whale = new_whale(looked, candidate.source, now, self._forecasts.usd_per_btc())
         forecast, prediction = self._forecasts.of(whale, looked.entry)
-        if looked.entry is not None and rivals:
-            # What was said about the first of them is what is scored.
-            inherited = next((each.prediction_id for each in rivals if each.prediction_id), None)
-            if inherited is not None:
-                whale.prediction_id, prediction = inherited, None
+        # It may have been gone before it could be looked at, and another one have its place.
+        successor = None if looked.entry else next((each for each in rivals if each.left_at is None), None)
+        replaced = [] if successor else rivals
+        prediction = _published(whale, prediction, replaced, is_whale=is_whale)
         if prediction is not None:
             self._baseline.await_template(prediction.prediction_id)
-        replaced = [each.txid for each in rivals] if looked.entry is not None else []
-        self._draft.sight(whale, prediction, whale_alert(whale, forecast, replaced) if is_whale else None)
-        if looked.entry is not None:
-            if rivals:
-                self._fates.replace(rivals, predictions, whale, now)
-            self._followed.add(whale)
-        elif rivals:
-            # It was gone before it could be looked at, and another one has its place.
-            whale.status, whale.replaced_by = "replaced", rivals[0].txid
-            self._draft.change(whale)
-            self._draft.tell(status_update(whale, previous="pending", at=now))
-        else:
-            self._followed.add(whale)
+        alert = whale_alert(whale, forecast, [each.txid for each in replaced]) if is_whale else None
+        self._draft.sight(whale, prediction, alert)
+        self._fates.replace(replaced, predictions, whale, now)
+        if successor is not None:
+            self._fates.replace([whale], [], successor, now)
+            return
+        self._followed.add(whale)
+        if looked.entry is None:
             self._fates.leave(whale, now, self._clocks.seconds())
+
+
+def _published(
+    whale: Whale, prediction: WhalePrediction | None, replaced: Sequence[Whale], *, is_whale: bool
+) -> WhalePrediction | None:
+    """Return the prediction if it is the one to be scored: that of a first alert.
+
+    What was said about the first of those that a whale takes the place of goes on being about it.
+    """
+    inherited = next((each.prediction_id for each in replaced if each.prediction_id), None)
+    if inherited is None and is_whale:
+        return prediction
+    whale.prediction_id = inherited
+    return None

@@ -79,8 +79,8 @@ class StreamWatch:
         """Find out whether a stream that says nothing has nothing to say; may raise NodeError."""
         if self.is_polling or now_seconds - max(self._heard_at, self._asked_at) < self._limits.silence_seconds:
             return
-        self._asked_at = now_seconds
         pulse = node.pulse()
+        self._asked_at = now_seconds
         if self._pulse is None:
             self._pulse = pulse
         elif self._has_changed:
