@@ -26,6 +26,7 @@ class Ledger:
         tip_hash: Its hash; empty when bitcoind has to be asked for everything again.
         purse: Coins that are free to spend.
         pending: Our transactions in the mempool, by txid in wire order.
+        earlier: Those that we sent before we recovered and that wait still, likewise.
     """
 
     def __init__(self, rpc: BitcoindRpc, scripts: Scripts, purse: Purse) -> None:
@@ -33,17 +34,21 @@ class Ledger:
         self.tip_hash = ""
         self.purse = purse
         self.pending: dict[bytes, Transaction] = {}
+        self.earlier: dict[bytes, Transaction] = {}
         self._rpc = rpc
         self._scripts = scripts
         self._immature: deque[Coin] = deque()
         self._spent_by_strangers: set[tuple[str, int]] = set()
 
     def recover(self) -> None:
-        """Forget everything and ask bitcoind: for the UTXO set's coins of ours, less what the mempool spends."""
+        """Ask bitcoind about everything: for the UTXO set's coins of ours, less what the mempool spends."""
+        waiting = self._rpc.call("getrawmempool")
+        names = set(waiting)
+        self.earlier = {key: each for key, each in (self.earlier | self.pending).items() if each.txid in names}
         self.purse.clear()
         self.pending.clear()
         self._immature.clear()
-        self._spent_by_strangers = set(self._spent_in_mempool())
+        self._spent_by_strangers = set(self._spent_by(waiting))
         scan = self._scan()
         self.tip, self.tip_hash = scan["height"], scan["bestblock"]
         for unspent in sorted(scan["unspents"], key=lambda each: int(each["height"])):
@@ -68,6 +73,7 @@ class Ledger:
                 self.purse.add(ours.coins_made(self.tip))
                 continue
             # A coinbase, or what was in the mempool before we recovered.
+            self.earlier.pop(bytes.fromhex(mined["txid"])[::-1], None)
             for output in mined["vout"]:
                 if (mined["txid"], output["n"]) not in self._spent_by_strangers:
                     described = {"txid": mined["txid"], "amount": output["value"]}
@@ -86,10 +92,10 @@ class Ledger:
         else:
             self.purse.add([coin])
 
-    def _spent_in_mempool(self) -> Iterator[tuple[str, int]]:
-        waiting = [(txid, True) for txid in self._rpc.call("getrawmempool")]
-        for start in range(0, len(waiting), _ASKED_AT_ONCE):
-            for each in self._rpc.batch("getrawtransaction", waiting[start : start + _ASKED_AT_ONCE]):
+    def _spent_by(self, txids: list[str]) -> Iterator[tuple[str, int]]:
+        for start in range(0, len(txids), _ASKED_AT_ONCE):
+            some = [(txid, True) for txid in txids[start : start + _ASKED_AT_ONCE]]
+            for each in self._rpc.batch("getrawtransaction", some):
                 # A transaction that was mined in this very moment has no answer, and its coins are not in the scan.
                 if not isinstance(each, RpcError):
                     yield from ((spent["txid"], spent["vout"]) for spent in each["vin"])

@@ -62,8 +62,10 @@ class Sender:
         Raises:
             UnreachableError: bitcoind went away again; nothing is forgotten.
         """
-        for together in self._parcels([*map(Made, self._ledger.pending.values()), *self._unanswered]):
+        waited = self._ledger.earlier | self._ledger.pending
+        for together in self._parcels([*map(Made, waited.values()), *self._unanswered]):
             self._ask(together)
+        self._ledger.earlier = waited | {each.transaction.txid_le: each.transaction for each in self._unanswered}
         self._unanswered.clear()
 
     def note_mined(self, made: Made) -> None:
