@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from app.domain.mempool.bands import BANDS
+from app.domain.mempool.unsteadiness import Unsteadiness
 
 # Coarse bands are 16 fine ones, 8 per cent wide.
 _FINE_BANDS = 16
@@ -12,8 +13,6 @@ _FINE_BANDS = 16
 # pace is.
 _KEPT_A_BLOCK = 0.9
 _USUAL_LUMP_VB = 500.0
-# How unsteady demand is taken to be before it has been seen, squared and relative; and for how many blocks that counts.
-_USUAL_UNSTEADINESS, _USUAL_BLOCKS = 0.05, 3.0
 
 
 class Inflow(NamedTuple):
@@ -43,8 +42,7 @@ class Arrivals:
         self._total_vb = 0.0
         self._squares_vb = 0.0
         self._period_vb = 0.0
-        # Of the squared relative difference of a period to the mean, beyond what lumps explain.
-        self._excess, self._periods = 0.0, 0.0
+        self._unsteadiness = Unsteadiness()
 
     @property
     def lump_vb(self) -> float:
@@ -66,7 +64,8 @@ class Arrivals:
         """End a period, and let what was seen count a little less."""
         seconds = at - self._period_from
         if seconds > 0:
-            self._learn_unsteadiness(seconds)
+            expected_vb = seconds * self.total_rate_vb_second(at)
+            self._unsteadiness.period(self._period_vb, expected_vb, self.lump_vb)
         self._seconds = (self._seconds + max(0.0, seconds)) * _KEPT_A_BLOCK
         self._vsize_vb = [each * _KEPT_A_BLOCK for each in self._vsize_vb]
         self._total_vb *= _KEPT_A_BLOCK
@@ -88,22 +87,9 @@ class Arrivals:
         seconds = self._seconds + max(0.0, now - self._period_from) + guess_seconds / 2
         amount_vb = seen_vb + guess_vb / 2
         lumps_seen = max(1.0, amount_vb / self.lump_vb)
-        return Inflow(amount_vb / seconds, self._unsteadiness + 1 / lumps_seen)
+        return Inflow(amount_vb / seconds, self._unsteadiness.squared + 1 / lumps_seen)
 
     def total_rate_vb_second(self, now: float) -> float:
         """Return what enters in a second, at any feerate; 0 as long as nothing was seen."""
         seconds = self._seconds + max(0.0, now - self._period_from)
         return self._total_vb / seconds if seconds > 0 else 0.0
-
-    @property
-    def _unsteadiness(self) -> float:
-        return (max(0.0, self._excess) + _USUAL_UNSTEADINESS * _USUAL_BLOCKS) / (self._periods + _USUAL_BLOCKS)
-
-    def _learn_unsteadiness(self, seconds: float) -> None:
-        """Compare the period that ends with the mean so far."""
-        expected_vb = seconds * (self._total_vb / (self._seconds + seconds))
-        if expected_vb <= self.lump_vb:
-            return
-        excess = (self._period_vb / expected_vb - 1) ** 2 - self.lump_vb / expected_vb
-        self._excess = self._excess * _KEPT_A_BLOCK + min(1.0, excess)
-        self._periods = self._periods * _KEPT_A_BLOCK + 1
