@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 SECRET = "a-secret-of-the-tests-that-is-long-enough"  # noqa: S105 - signs nothing outside the tests
 PREVIOUS_SECRET = "the-secret-that-was-before-it-long-enough"  # noqa: S105 - as above
 PREPARED = """
-import sys, msgspec
+import sys
+sys.modules.update(dict.fromkeys({lacks}))
+import msgspec
 from app.processes.websocket import run
 from app.web.stream_limits import StreamLimits
 {sabotage}
@@ -76,6 +78,8 @@ class StreamService:
     limits_json: str = "{}"
     # A statement that breaks something inside, so that what happens then can be seen from outside.
     sabotage: str = ""
+    # Packages of a checkout that an appliance does without.
+    lacks: tuple[str, ...] = ()
     environ: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
@@ -104,8 +108,8 @@ class StreamService:
 
     def start(self) -> None:
         command = ["-m", "app.processes.websocket"]
-        if self.limits_json != "{}" or self.sabotage:
-            command = ["-c", PREPARED.format(sabotage=self.sabotage), self.limits_json]
+        if self.limits_json != "{}" or self.sabotage or self.lacks:
+            command = ["-c", PREPARED.format(sabotage=self.sabotage, lacks=self.lacks), self.limits_json]
         environ = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(CHECKOUT),

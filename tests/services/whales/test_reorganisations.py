@@ -1,0 +1,209 @@
+"""What becomes of whales when blocks leave the chain, and of blocks that came while nobody looked."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes.whale_transactions import Sent
+from tests.fakes.whale_watch import Watch
+
+
+@pytest.fixture
+def watch() -> Watch:
+    """A detector that listens to a node on which nothing waits."""
+    watch = Watch()
+    watch.start()
+    watch.turns()
+    return watch
+
+
+def confirmed(watch: Watch) -> Sent:
+    """Return a whale that was seen, and then mined in the newest block."""
+    whale = watch.send(150)
+    watch.turn()
+    watch.node.mine(whale)
+    watch.turns()
+    return whale
+
+
+def test_a_block_that_leaves_the_chain_reverts_what_it_confirmed(watch: Watch) -> None:
+    whale = confirmed(watch)
+    left = watch.node.chain.active[-1]
+    watch.node.take_back()
+    watch.turns()
+    assert watch.updates(whale)[1:] == [("confirmed", "pending", "reorganisation")]
+    row = watch.whale(whale)
+    assert (row.block_hash, row.confirmed_at, row.left_at) == (None, None, None)
+    (reorg,) = watch.store.told("reorg")
+    assert (reorg["height"], reorg["disconnected"], reorg["reverted"]) == (102, [left], [whale.txid])
+    assert not watch.store.blocks[left].is_connected
+    watch.node.mine(whale)
+    watch.turns()
+    assert watch.whale(whale).status == "confirmed"
+    assert watch.store.outcomes[row.prediction_id or ""].outcome == "confirmed"
+
+
+def test_what_another_branch_holds_is_confirmed_there(watch: Watch) -> None:
+    whale = confirmed(watch)
+    watch.node.reorganise(1, [[], [whale]])
+    watch.turns()
+    assert watch.updates(whale)[1:] == [("confirmed", "pending", "reorganisation"), ("pending", "confirmed", None)]
+    assert watch.whale(whale).block_height == 104
+
+
+def test_what_the_other_branch_conflicts_with_is_conflicted(watch: Watch) -> None:
+    coin = watch.coin(200)
+    whale = watch.send(150, coin)
+    watch.turn()
+    watch.node.mine(whale)
+    watch.turns()
+    watch.node.reorganise(1, [[watch.payment(1, coin)], []])
+    watch.turns()
+    assert watch.updates(whale)[1:] == [("confirmed", "pending", "reorganisation"), ("pending", "conflicted", None)]
+
+
+def test_a_whale_that_was_missed_and_returns_by_a_reorganisation_is_alerted_to(watch: Watch) -> None:
+    whale = watch.payment(150)
+    watch.node.mine(whale)
+    watch.turns()
+    assert watch.whale(whale).status == "missed"
+    watch.node.take_back()
+    watch.turns()
+    assert len(watch.alerts(whale)) == 1
+    assert watch.whale(whale).status == "pending"
+
+
+def test_what_a_conflict_ended_is_replaced_by_its_rival_when_the_block_leaves(watch: Watch) -> None:
+    coin = watch.coin(200)
+    whale = watch.send(150, coin)
+    watch.turn()
+    rival = watch.payment(1, coin, fee_sat=5_000)
+    watch.node.mine(rival)
+    watch.turns()
+    watch.node.take_back()
+    watch.turns()
+    assert [status for _, status, _ in watch.updates(whale)] == ["conflicted", "pending", "replaced"]
+    watch.node.mine(rival)
+    watch.turns()
+    (outcome,) = watch.store.outcomes.values()
+    assert (outcome.outcome, outcome.final_txid) == ("confirmed", rival.txid)
+
+
+def test_a_block_that_came_and_left_before_it_was_looked_at_decides_nothing(watch: Watch) -> None:
+    whale = watch.send(150)
+    watch.turn()
+    watch.node.mine(whale)
+    watch.node.take_back()
+    watch.wait(700, step_seconds=10)
+    assert watch.updates(whale) == []
+    assert watch.whale(whale).left_at is None
+
+
+def test_blocks_that_came_while_nobody_looked_are_caught_up_with(watch: Watch) -> None:
+    waiting, missed = watch.send(150), watch.payment(250)
+    watch.turn()
+    watch.node.mine()
+    watch.node.mine(waiting)
+    for _ in range(30):
+        watch.node.mine()
+    watch.node.mine(missed)
+    watch.start()
+    watch.wait(30)
+    assert watch.whale(waiting).status == "confirmed"
+    assert watch.whale(waiting).block_height == 104
+    assert watch.whale(missed).status == "missed"
+    assert watch.figures["tip_height"] == 135
+
+
+def test_a_reorganisation_while_nobody_looked_is_made_good(watch: Watch) -> None:
+    whale = confirmed(watch)
+    watch.node.mine()
+    watch.turns()
+    watch.node.reorganise(2, [[], [], [whale]])
+    watch.start()
+    watch.wait(10)
+    assert [status for _, status, _ in watch.updates(whale)] == ["confirmed", "pending", "confirmed"]
+    assert watch.whale(whale).block_height == 105
+
+
+def test_a_detector_that_had_seen_no_block_yet_goes_on_from_the_tip_that_it_began_with(watch: Watch) -> None:
+    whale = watch.send(150)
+    watch.turn()
+    watch.node.mine(whale)
+    watch.node.mine()
+    watch.start()
+    watch.wait(10)
+    assert watch.whale(whale).status == "confirmed"
+
+
+def test_a_block_that_is_heard_of_before_the_first_snapshot_is_looked_through() -> None:
+    watch = Watch()
+    watch.start()
+    whale = watch.send(150)
+    watch.node.mine(whale)
+    watch.turns()
+    assert len(watch.alerts(whale)) == 1
+    assert watch.whale(whale).status == "confirmed"
+
+
+def test_the_very_first_block_that_we_know_may_leave_too(watch: Watch) -> None:
+    watch.node.take_back(2)
+    watch.turns()
+    assert watch.figures["tip_height"] == 100
+    watch.node.mine()
+    watch.turns()
+    assert watch.figures["tip_height"] == 101
+
+
+def test_a_reorganisation_deeper_than_is_remembered_is_followed_all_the_same(watch: Watch) -> None:
+    whale = confirmed(watch)
+    for _ in range(120):
+        watch.node.mine()
+    watch.turns(150)
+    blocks: list[list[Sent]] = [[] for _ in range(122)]
+    watch.node.reorganise(121, [*blocks, [whale]])
+    watch.turns(400)
+    assert watch.figures["tip_height"] == watch.node.chain.tip.block.height
+    assert [status for _, status, reason in watch.updates(whale) if reason != "final"] == [
+        "confirmed",
+        "pending",
+        "confirmed",
+    ]
+    connected = {each.block_hash for each in watch.store.blocks.values() if each.is_connected}
+    assert connected <= set(watch.node.chain.active)
+
+
+def test_a_chain_of_another_data_directory_is_begun_anew(watch: Watch) -> None:
+    confirmed(watch)
+    other = Watch()
+    other.node.mine()
+    other.node.mine()
+    other.store = watch.store
+    other.start()
+    other.wait(10)
+    assert other.figures["tip_height"] == 104
+    assert other.problems == {}
+
+
+def test_blocks_that_the_node_has_deleted_are_counted_and_passed(watch: Watch) -> None:
+    pruned = [watch.node.mine(watch.payment(150)) for _ in range(3)]
+    missed = watch.payment(250)
+    watch.node.mine(missed)
+    for each in pruned:
+        watch.node.prune(each)
+    watch.turns(10)
+    assert watch.figures["lost_blocks"] == 3
+    assert watch.whale(missed).status == "missed"
+    assert len(watch.store.whales) == 1
+
+
+def test_the_tip_of_an_old_snapshot_leads_nowhere_when_the_chain_has_left_it(watch: Watch) -> None:
+    watch.node.is_losing = True
+    watch.node.mine()
+    watch.node.is_losing = False
+    watch.send(1)
+    watch.wait(2)
+    watch.node.reorganise(1, [[], []])
+    watch.wait(10)
+    assert watch.figures["tip_height"] == watch.node.chain.tip.block.height
+    assert watch.store.told("reorg") == []
