@@ -16,6 +16,7 @@ from app.adapters.database.engine import Database
 from app.adapters.database.tables.events import EventRow
 from app.adapters.database.tables.heartbeats import HeartbeatRow
 from app.adapters.database.tables.labels import LabelRow
+from app.adapters.database.tables.mempool import BlockFlowRow
 from app.adapters.database.tables.predictions import PredictionOutcomeRow
 from app.adapters.database.tables.whales import WhaleRow
 from tests.fakes.stream_service import CHECKOUT, SECRET, StreamService, running
@@ -101,9 +102,9 @@ class WhaleAppliance:
         return names
 
     @contextmanager
-    def client(self, last_event_id: int | None = None) -> Iterator[FaithfulClient]:
-        """Follow the stream as its watcher."""
-        with faithful_client(self.stream.url, self.stream.token, last_event_id) as client:
+    def client(self, last_event_id: int | None = None, **filters: Any) -> Iterator[FaithfulClient]:
+        """Follow the stream as its watcher; `filters` are those of a subscription."""
+        with faithful_client(self.stream.url, self.stream.token, last_event_id, filters) as client:
             yield client
 
     def whales(self, *statuses: str) -> dict[str, Row]:
@@ -120,6 +121,10 @@ class WhaleAppliance:
         rows = sorted(self._rows(EventRow), key=lambda row: row["id"])
         return [row for row in rows if not types or row["type"] in types]
 
+    def connected_blocks(self) -> dict[str, Row]:
+        """Return the rows of `block_flows` of the blocks that were looked through and not taken back, by hash."""
+        return {row["block_hash"]: row for row in self._rows(BlockFlowRow) if row["is_connected"]}
+
     def heartbeats(self) -> list[Row]:
         """Return what services last said of themselves."""
         return self._rows(HeartbeatRow)
@@ -128,7 +133,7 @@ class WhaleAppliance:
     def _record_file(self) -> Path:
         return self.directory / "record.jsonl"
 
-    def _rows(self, table: type[WhaleRow | PredictionOutcomeRow | EventRow | HeartbeatRow]) -> list[Row]:
+    def _rows(self, table: type[WhaleRow | PredictionOutcomeRow | BlockFlowRow | EventRow | HeartbeatRow]) -> list[Row]:
         with self.database.reading() as connection:
             return [dict(row) for row in connection.execute(select(table.__table__)).mappings()]
 

@@ -40,6 +40,7 @@ class FaithfulClient:
         url: Of the stream.
         token: Gives a fresh token for each connection.
         last_event_id: Begin after it; None for what comes from now on.
+        filters: What it wants to hear of whales; all of it without.
 
     Attributes:
         received: All messages, in their order.
@@ -47,13 +48,20 @@ class FaithfulClient:
         connects: How many times it was let in.
     """
 
-    def __init__(self, url: str, token: Callable[[], str], last_event_id: int | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: Callable[[], str],
+        last_event_id: int | None = None,
+        filters: dict[str, Any] | None = None,
+    ) -> None:
         self.received: list[Received] = []
         self.faults: list[str] = []
         self.connects = 0
         self.last_event_id = last_event_id
         self._url = url
         self._token = token
+        self._filters = filters or {}
         self._identity: str | None = None
         self._connection: ClientConnection | None = None
         self._is_subscribed = threading.Event()
@@ -111,7 +119,7 @@ class FaithfulClient:
     def _subscribe(self, welcome: dict[str, Any]) -> None:
         if self.last_event_id is None:
             self.last_event_id = welcome["last_event_id"]
-        self._say(type="subscribe", last_event_id=self.last_event_id)
+        self._say(type="subscribe", last_event_id=self.last_event_id, filters=self._filters)
 
     def _take(self, received: Received) -> None:
         self.received.append(received)
@@ -132,9 +140,11 @@ class FaithfulClient:
 
 
 @contextmanager
-def faithful_client(url: str, token: Callable[[], str], last_event_id: int | None = None) -> Iterator[FaithfulClient]:
+def faithful_client(
+    url: str, token: Callable[[], str], last_event_id: int | None = None, filters: dict[str, Any] | None = None
+) -> Iterator[FaithfulClient]:
     """Follow the stream; the client is let in, or this fails."""
-    client = FaithfulClient(url, token, last_event_id)
+    client = FaithfulClient(url, token, last_event_id, filters)
     try:
         client.wait_until_subscribed()
         yield client
