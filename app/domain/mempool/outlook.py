@@ -24,32 +24,25 @@ What to ask:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from app.domain.mempool.arrivals import Arrivals
 from app.domain.mempool.bands import band_of
-from app.domain.mempool.block_space import BlockSpace
-from app.domain.mempool.block_times import BlockTimes
-from app.domain.mempool.bumps import Bumps
-from app.domain.mempool.distribution import Horizon, horizon
+from app.domain.mempool.experience import Experience, Standing
+from app.domain.mempool.prediction import Prediction, predict
 from app.domain.mempool.projected_blocks import (
     ProjectedBlock,
     economy_feerate_sat_vb,
     next_block_feerate_sat_vb,
     projected_blocks,
 )
-from app.domain.mempool.queue import Prospect, block_probabilities
 from app.domain.mempool.table import MULTIPLIER
 from app.domain.mempool.urgency import urgency_level, urgency_score
-from app.domain.mempool.waiting import MOST, Waiting
+from app.domain.mempool.waiting import MOST, Priced, Waiting
 
 if TYPE_CHECKING:
-    from app.domain.mempool.histogram import Ahead, FeeBand
+    from app.domain.mempool.histogram import FeeBand
 
-# A work of proof is known to take 600 seconds and to be forgetful; elsewhere anybody mines as he likes.
-_CERTAINTY_BLOCKS, _UNCERTAINTY_BLOCKS = 200.0, 0.5
-# Miners work on templates of about 10 seconds' age, a sixtieth of a block's time.
-_TEMPLATE_AGE_SHARE = 1 / 60
+__all__ = ["Fees", "Outlook", "Prediction", "Urgency"]
 
 
 class Urgency(NamedTuple):
@@ -57,24 +50,6 @@ class Urgency(NamedTuple):
 
     score: float
     level: str
-
-
-class Prediction(NamedTuple):
-    """When a transaction will be mined.
-
-    Attributes:
-        horizon: Blocks to wait: expected, earliest, latest. The next block is the tip's height + 1.
-        next_block_probability: That of 1 block to wait.
-        distribution: Probability of 1, 2, ... blocks to wait; the last one is that of all later ones. Sums to 1.
-        ahead_vb: What is taken before it, itself not included.
-        inputs: All that it was computed from, and `distribution`, as JSON may hold it.
-    """
-
-    horizon: Horizon
-    next_block_probability: float
-    distribution: list[float]
-    ahead_vb: int
-    inputs: dict[str, Any]
 
 
 class Fees(NamedTuple):
@@ -107,11 +82,7 @@ class Outlook:
 
     def __init__(self, *, is_proof_of_work: bool, since: float, most: int = MOST, multiplier: int = MULTIPLIER) -> None:
         self._waiting = Waiting(most, multiplier)
-        self._times = BlockTimes(_CERTAINTY_BLOCKS if is_proof_of_work else _UNCERTAINTY_BLOCKS)
-        self._space = BlockSpace()
-        self._arrivals = Arrivals(since)
-        self._bumps = Bumps()
-        self._mined = 0
+        self._experience = Experience(is_proof_of_work=is_proof_of_work, since=since)
 
     def __len__(self) -> int:
         """Return how many wait, with or without a known fee."""
@@ -137,37 +108,34 @@ class Outlook:
 
     def priced(self, key: int, feerate_sat_vb: float, vsize_vb: int, entered_at: float) -> None:
         """Learn what a transaction pays, and when it entered the mempool; again whenever that changes."""
-        if entered_at >= self._arrivals.since and self._waiting.find(key) is None:
-            self._arrivals.came(band_of(feerate_sat_vb), vsize_vb)
+        if self._waiting.find(key) is None:
+            self._experience.entered(Priced(band_of(feerate_sat_vb), vsize_vb), entered_at)
         self._waiting.price(key, feerate_sat_vb, vsize_vb)
 
     def lifted(self, key: int, feerate_sat_vb: float) -> None:
         """Learn that a child pays for a transaction; a feerate that is not higher than its own changes nothing."""
         before = self._waiting.find(key)
-        if before is None or before.band >= (band := band_of(feerate_sat_vb)):
-            return
-        self._bumps.bumped()
-        self._arrivals.left(*before)
-        self._arrivals.came(band, before.vsize_vb)
-        self._waiting.lift(key, feerate_sat_vb)
+        if before is not None and before.band < (band := band_of(feerate_sat_vb)):
+            self._experience.lifted(before, band)
+            self._waiting.lift(key, feerate_sat_vb)
 
     def left(self, key: int) -> bool:
         """Learn that a transaction left other than by a block, mostly since it was replaced; return if it was known."""
         before = self._waiting.find(key)
         if before is not None:
-            self._bumps.bumped()
-            self._arrivals.left(*before)
+            self._experience.left(before)
         return self._waiting.remove(key)
 
     def mined(self, key: int) -> bool:
         """Learn that a block holds a transaction; return whether it was known to wait."""
         known = self._waiting.remove(key)
-        self._mined += known
+        if known:
+            self._experience.mined()
         return known
 
     def block_time(self, at: float) -> None:
         """Learn when a block came that was there before us."""
-        self._times.came(at)
+        self._experience.block_time(at)
 
     def block_connected(self, vsize_vb: int, at: float) -> None:
         """Learn that a block came, after `mined` was told of each of its transactions.
@@ -176,12 +144,7 @@ class Outlook:
             vsize_vb: Of its transactions, without the coinbase.
             at: When it came, by our clock; or by its header's, if it came before us.
         """
-        too_late_vb = self._arrivals.total_rate_vb_second(at) * 2 * self._template_age_seconds
-        self._space.came(vsize_vb, self._waiting.histogram.total_vb - too_late_vb)
-        self._bumps.block_came(len(self._waiting) + self._mined / 2)
-        self._mined = 0
-        self._arrivals.block_came(at)
-        self._times.came(at)
+        self._experience.block_connected(vsize_vb, at, len(self._waiting), self._waiting.histogram.total_vb)
 
     def begin_sweep(self, expected: int = 0) -> None:
         """Begin to compare with a snapshot of about `expected` transactions."""
@@ -211,33 +174,18 @@ class Outlook:
             now: Unix time.
             is_waiting: Its package was priced already, so it is among what waits at its feerate.
         """
-        higher_vb, same_vb = self._ahead(feerate_sat_vb, package_vsize_vb if is_waiting else 0)
-        prospect = self._prospect(feerate_sat_vb, higher_vb, same_vb, package_vsize_vb, now)
-        distribution = [round(each, 6) for each in block_probabilities(prospect)]
-        inputs = {
+        standing = self._standing(feerate_sat_vb, package_vsize_vb, package_vsize_vb if is_waiting else 0)
+        circumstances = {
             "feerate_sat_vb": feerate_sat_vb,
-            "package_vsize_vb": package_vsize_vb,
-            "higher_vb": round(higher_vb),
-            "same_vb": round(same_vb),
             "priced_share": round(self.priced_share, 4),
-            "seconds_since_block": round(self._times.since_last(now), 1),
-            "block_seconds": round(self._times.mean_seconds, 2),
-            "block_phases": prospect.phases,
-            "block_sizes_vb": sorted(prospect.sizes_vb),
-            "inflow_vb": round(prospect.inflow_vb),
-            "inflow_unsteadiness": round(prospect.unsteadiness, 4),
-            "lump_vb": round(prospect.lump_vb),
-            "missed_probability": round(prospect.missed_probability, 4),
-            "bumped_probability": round(prospect.bumped_probability, 4),
-            "distribution": distribution,
+            **self._experience.pace(now),
         }
-        ahead_vb = round(higher_vb + same_vb / 2)
-        return Prediction(horizon(distribution), distribution[0], distribution, ahead_vb, inputs)
+        return predict(standing, self._experience.prospect(standing, now), circumstances)
 
     def fees(self) -> Fees:
         """Return the state of the mempool."""
         bands = list(self._waiting.histogram.bands())
-        blocks = projected_blocks(bands, self._space.usual_vb)
+        blocks = projected_blocks(bands, self._experience.usual_block_vb)
         return Fees(
             len(self),
             self._waiting.histogram.total_vb,
@@ -247,33 +195,12 @@ class Outlook:
             blocks,
         )
 
-    @property
-    def _template_age_seconds(self) -> float:
-        return self._times.mean_seconds * _TEMPLATE_AGE_SHARE
+    def _standing(self, feerate_sat_vb: float, package_vsize_vb: int, counted_vb: int) -> Standing:
+        """Return where a package stands of which so much is counted among what waits.
 
-    def _ahead(self, feerate_sat_vb: float, own_vb: int) -> tuple[float, float]:
-        """Return what is ahead, without its own package, as if those of unknown fee paid as the others do."""
-        ahead: Ahead = self._waiting.ahead(feerate_sat_vb)
-        # With nothing priced at all there is nothing to go by.
+        Those of unknown fee are taken to pay as the others do; with nothing priced at all there is nothing to go by.
+        """
+        ahead = self._waiting.ahead(feerate_sat_vb)
         share = self.priced_share or 1.0
-        return ahead.higher_vb / share, max(0, ahead.same_vb - own_vb) / share
-
-    def _prospect(
-        self, feerate_sat_vb: float, higher_vb: float, same_vb: float, package_vsize_vb: int, now: float
-    ) -> Prospect:
-        times, space_vb = self._times, self._space.usual_vb
-        inflow = self._arrivals.above(
-            band_of(feerate_sat_vb), now, min(space_vb, higher_vb + same_vb / 2), times.mean_seconds
-        )
-        return Prospect(
-            least_vb=higher_vb + package_vsize_vb,
-            most_vb=higher_vb + same_vb + package_vsize_vb,
-            sizes_vb=self._space.sizes_vb,
-            phases_left=times.phases_left(now),
-            phases=times.phases,
-            inflow_vb=inflow.rate_vb_second * times.mean_seconds,
-            unsteadiness=inflow.unsteadiness,
-            lump_vb=self._arrivals.lump_vb,
-            missed_probability=times.probability_within(self._template_age_seconds, now),
-            bumped_probability=self._bumps.probability_a_block,
-        )
+        same_vb = max(0, ahead.same_vb - counted_vb)
+        return Standing(band_of(feerate_sat_vb), ahead.higher_vb / share, same_vb / share, package_vsize_vb)

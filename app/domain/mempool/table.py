@@ -96,9 +96,9 @@ class Table:
 
     def _allocate(self, slots: int) -> None:
         self._mask = slots - 1
-        self._keys = array("Q", bytes(8 * slots))
-        self._bands = array("H", bytes(2 * slots))
-        self._sizes = array("I", bytes(4 * slots))
+        self._keys = array("Q", [_EMPTY]) * slots
+        self._bands = array("H", [0]) * slots
+        self._sizes = array("I", [0]) * slots
 
     def _resize(self, slots: int) -> None:
         kept = self._keys, self._bands, self._sizes
