@@ -5,8 +5,9 @@ NAME := utxoracle-demo
 STAGES :=
 ORDER := --help
 CHAINS :=
+MINUTES := 30
 
-.PHONY: help setup up down shell life logs test check bench calibrate render lock
+.PHONY: help setup up down shell life logs test check bench soak calibrate render lock
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +39,9 @@ calibrate: setup ## Try the estimate on hundreds of chains of known price, and p
 
 check: setup ## Prove what takes seconds: lint, types, layers, unit
 	@python3 tests/stages.py lint types layers unit
+
+soak: setup ## Let whales live on a real bitcoind at 200 tx/s for half an hour under faults, and report; MINUTES=5 is shorter
+	@$(BIN)/python -m tests.whales.soak --minutes $(MINUTES)
 
 bench: setup ## Measure speed and memory beside a peer, one line a measure; under three minutes
 	@$(BIN)/python -m tests.bench

@@ -67,6 +67,7 @@ STAGES = (
         (pytest("tests/adapters", "tests/web", "tests/node", "tests/processes"),),
         ("postgresql", *packages.DEBIAN),
     ),
+    Stage("whales", (pytest("tests/whales"),), tuple(packages.DEBIAN)),
     Stage("migrations", (pytest("tests/migrations"),), ("postgresql",)),
     Stage("contract", (pytest("tests/contract"),)),
     Stage("deploy", (pytest("tests/deploy"),), ("systemd", *packages.DEBIAN)),
