@@ -102,7 +102,7 @@ class WhaleAppliance:
         return names
 
     @contextmanager
-    def client(self, last_event_id: int | None = None, **filters: Any) -> Iterator[FaithfulClient]:
+    def client(self, last_event_id: int | None = None, **filters: object) -> Iterator[FaithfulClient]:
         """Follow the stream as its watcher; `filters` are those of a subscription."""
         with faithful_client(self.stream.url, self.stream.token, last_event_id, filters) as client:
             yield client

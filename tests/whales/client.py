@@ -53,7 +53,7 @@ class FaithfulClient:
         url: str,
         token: Callable[[], str],
         last_event_id: int | None = None,
-        filters: dict[str, Any] | None = None,
+        filters: dict[str, object] | None = None,
     ) -> None:
         self.received: list[Received] = []
         self.faults: list[str] = []
@@ -141,7 +141,7 @@ class FaithfulClient:
 
 @contextmanager
 def faithful_client(
-    url: str, token: Callable[[], str], last_event_id: int | None = None, filters: dict[str, Any] | None = None
+    url: str, token: Callable[[], str], last_event_id: int | None = None, filters: dict[str, object] | None = None
 ) -> Iterator[FaithfulClient]:
     """Follow the stream; the client is let in, or this fails."""
     client = FaithfulClient(url, token, last_event_id, filters)

@@ -1,7 +1,9 @@
-"""What becomes of whales on a real bitcoind, as a client hears of it: replaced, confirmed, conflicted, missed, final."""
+"""What becomes of whales on a real bitcoind, as a client hears of it."""
 
 from __future__ import annotations
 
+import itertools
+import sys
 import time
 
 from tests.node.programs.life.transaction import Transaction
@@ -24,7 +26,7 @@ def test_three_bumps_keep_the_prediction_of_the_first_whale(it: Watched) -> None
     for _ in range(3):
         chain.append(it.whales.bump(chain[-1].txid))
         it.alert(chain[-1].txid)
-    for one, other in zip(chain, chain[1:], strict=False):
+    for one, other in itertools.pairwise(chain):
         assert it.alert(other.txid).message["replaces"] == [one.txid]
         assert it.status(one.txid, "replaced").message["replaced_by"] == other.txid
     block = it.mine()
@@ -95,7 +97,7 @@ def test_a_mined_whale_is_confirmed_within_two_seconds_and_final_after_six_block
     block = it.life.mine(0)
     mined_at = time.monotonic()
     confirmed = it.status(whale.txid, "confirmed")
-    print(f"from the block to the client: {(confirmed.at_seconds - mined_at) * 1000:.0f} ms")
+    sys.stdout.write(f"from the block to the client: {(confirmed.at_seconds - mined_at) * 1000:.0f} ms\n")
     assert confirmed.at_seconds - mined_at <= _MOST_CONFIRMING_SECONDS
     assert confirmed.message["block_height"] == block["height"]
     for _ in range(_FINAL_CONFIRMATIONS - 2):

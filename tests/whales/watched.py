@@ -81,9 +81,9 @@ class Watched:
 
 
 @contextmanager
-def watched(directory: Path, **world: Any) -> Iterator[Watched]:
-    """Start everything, and wait until the detector hears the stream; `world` is as of `whale_appliance`."""
-    with whale_appliance(directory, threshold_btc=WHALE_SAT / SAT_PER_BTC, **world) as appliance:
+def watched(directory: Path, *node_options: str) -> Iterator[Watched]:
+    """Start everything, and wait until a first whale was seen; `node_options` are further arguments of bitcoind."""
+    with whale_appliance(directory, threshold_btc=WHALE_SAT / SAT_PER_BTC, node_options=node_options) as appliance:
         life = appliance.chain()
         appliance.label_exchanges()
         with appliance.client(last_event_id=0) as client:
