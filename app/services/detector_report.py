@@ -57,17 +57,18 @@ class DetectorReport:
     def _parts(self) -> Iterator[str]:
         figures = self.figures
         yield str(figures["source"])
-        yield f"{figures['followed']:,} whales followed"
-        yield f"{figures['waiting']:,} transactions wait"
-        for name, words in (
-            ("unread", "of them still to be looked at"),
-            ("blocks_to_read", "blocks still to be read"),
-            ("let_go", "whales let go for want of room"),
-            ("lost_blocks", "blocks lost, which the node had deleted"),
-            ("lost_messages", "messages lost and made up for"),
+        yield f"{_counted(figures['followed'], 'whale')} followed"
+        yield f"{_counted(figures['waiting'], 'transaction')} waiting"
+        if figures["unread"]:
+            yield f"{figures['unread']:,} of them still to be looked at"
+        for name, noun, what in (
+            ("blocks_to_read", "block", "still to be read"),
+            ("let_go", "whale", "let go for want of room"),
+            ("lost_blocks", "block", "lost, which the node had deleted"),
+            ("lost_messages", "message", "lost and made up for"),
         ):
             if figures[name]:
-                yield f"{figures[name]:,} {words}"
+                yield f"{_counted(figures[name], noun)} {what}"
 
 
 class DetectorView:
@@ -85,3 +86,7 @@ class DetectorView:
         figures = {name: value for name, value in last.detail.items() if name != "problems"}
         age_seconds = max(0.0, (self._clock() - last.beat_at).total_seconds())
         return DetectorReport(age_seconds, last.detail["problems"], figures)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

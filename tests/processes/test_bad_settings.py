@@ -49,7 +49,7 @@ def ended(process: str, directory: Path, **settings: str) -> subprocess.Complete
 
 
 @pytest.mark.parametrize("url", DATABASES)
-@pytest.mark.parametrize("process", ["api", "websocket", "integration"])
+@pytest.mark.parametrize("process", ["api", "websocket", "detector", "integration"])
 def test_a_database_url_that_cannot_be_used_ends_with_78_and_no_port(
     process: str, url: str, taken_port: int, tmp_path: Path
 ) -> None:
@@ -62,7 +62,7 @@ def test_a_database_url_that_cannot_be_used_ends_with_78_and_no_port(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("process", ["api", "websocket", "integration"])
+@pytest.mark.parametrize("process", ["api", "websocket", "detector", "integration"])
 def test_a_malformed_line_of_the_file_ends_with_78(process: str, tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text('RATE_LIMIT_PER_MINUTE="5\nMIN_PRICE_USD="5"\nMAX_PRICE_USD="4"\n', encoding="utf-8")

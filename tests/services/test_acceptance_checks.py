@@ -91,7 +91,7 @@ def report(source: str = "stream", age_seconds: float = 1, problems: dict[str, s
 
 
 def test_a_detector_on_the_stream_is_well() -> None:
-    assert stream(report()) == ("ok", "stream, 0 whales followed, 0 transactions wait")
+    assert stream(report()) == ("ok", "stream, 0 whales followed, 0 transactions waiting")
 
 
 def test_a_detector_that_was_never_at_work_or_is_silent_fails() -> None:

@@ -117,12 +117,12 @@ def say(database: Database, seconds_ago: float = 0, problems: dict[str, str] | N
 
 def test_a_detector_at_work_says_what_it_does(database: Database) -> None:
     say(database, seconds_ago=30)
-    assert checks(database).mempool_stream() == "stream, 12 whales followed, 5,300 transactions wait"
+    assert checks(database).mempool_stream() == "stream, 12 whales followed, 5,300 transactions waiting"
 
 
 def test_a_detector_that_was_told_to_do_without_the_stream_is_well(database: Database) -> None:
     say(database, source="polling")
-    assert checks(database).mempool_stream() == "polling, 12 whales followed, 5,300 transactions wait"
+    assert checks(database).mempool_stream() == "polling, 12 whales followed, 5,300 transactions waiting"
 
 
 @pytest.mark.parametrize(
@@ -133,13 +133,14 @@ def test_a_detector_that_was_told_to_do_without_the_stream_is_well(database: Dat
         ({"let_go": 40}, "40 whales let go for want of room"),
         ({"lost_blocks": 2}, "2 blocks lost, which the node had deleted"),
         ({"lost_messages": 7}, "7 messages lost and made up for"),
+        ({"lost_messages": 1}, "1 message lost and made up for"),
     ],
 )
 def test_what_a_detector_catches_up_on_and_what_it_could_not_keep_is_told(
     database: Database, figures: dict[str, Any], told: str
 ) -> None:
     say(database, **figures)
-    assert checks(database).mempool_stream().endswith(f"transactions wait, {told}")
+    assert checks(database).mempool_stream().endswith(f"transactions waiting, {told}")
 
 
 def test_a_detector_with_problems_is_degraded_and_all_of_them_are_told(database: Database) -> None:
