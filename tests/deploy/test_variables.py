@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ import yaml
 
 from app.config.declaration import declarations
 from tests.deploy.program import CHECKOUT, ROLES, program
+from tests.deploy.variables import worked_out
 
 preflight = program("preflight/filter_plugins/preflight.py")
 NAMES = sorted(role.name for role in ROLES.iterdir() if role.is_dir())
@@ -241,6 +244,27 @@ def test_verify_alone_falls_back_on_the_other_roles_own_defaults() -> None:
     for name, fallback in fallbacks:
         default = _yaml(f"{name.partition('_')[0]}/defaults/main.yml")[name]
         assert str(default).lower() == fallback.strip("'").lower(), name
+
+
+def test_the_node_must_publish_only_what_the_settings_leave_to_it(tmp_path: Path) -> None:
+    usual = {
+        "node_zmq_rawtx_url": "raw",
+        "node_zmq_sequence_url": "sequence",
+        "settings_zmq_rawtx_url": "auto",
+        "settings_zmq_sequence_url": "auto",
+    }
+    hosts = {
+        "both": usual,
+        "one-named": usual | {"settings_zmq_rawtx_url": "tcp://127.0.0.1:1"},
+        "one-off": usual | {"settings_zmq_sequence_url": "off"},
+    }
+    told = worked_out(tmp_path, "preflight", hosts, "__preflight_questions.bitcoind.zmq")
+    assert {name: json.loads(text) for name, text in told.items()} == {
+        "both": {"pubrawtx": "raw", "pubsequence": "sequence"},
+        "one-named": {"pubsequence": "sequence"},
+        # One topic says too little without the other.
+        "one-off": {},
+    }
 
 
 def test_the_rpc_user_may_make_exactly_the_calls_that_are_made() -> None:

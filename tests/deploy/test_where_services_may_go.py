@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.deploy.program import CHECKOUT
 from tests.deploy.templates import TEMPLATES, defaults
+from tests.deploy.variables import worked_out
 
 DEFAULTS: dict[str, Any] = {
     "settings_bitcoin_rpc_url": "http://127.0.0.1:8332",
@@ -39,36 +36,9 @@ WORKED_OUT = (
 
 def _worked_out(directory: Path, settings: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the variables of the role `units` for each host of `settings`, as Ansible has them."""
-    told = _told(directory, settings, "{" + ", ".join(f"'{name}': {name}" for name in WORKED_OUT) + "}")
-    return {name: json.loads(text) for name, text in told.items()}
-
-
-def _told(directory: Path, settings: dict[str, dict[str, Any]], expression: str) -> dict[str, str]:
-    """Return what `expression` is for each host of `settings`."""
     hosts = {name: DEFAULTS | changed for name, changed in settings.items()}
-    inventory = directory / "inventory.json"
-    inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
-    written = {"content": f"{{{{ {expression} }}}}", "dest": f"{directory}/{{{{ inventory_hostname }}}}"}
-    play = [
-        {
-            "hosts": "all",
-            "gather_facts": False,
-            "vars_files": [str(CHECKOUT / "roles/units/vars/main.yml")],
-            "tasks": [{"ansible.builtin.copy": written}],
-        }
-    ]
-    (directory / "play.yml").write_text(json.dumps(play), encoding="utf-8")
-    done = subprocess.run(
-        ["ansible-playbook", "--connection=local", "-i", inventory, directory / "play.yml"],
-        cwd=CHECKOUT,
-        env=os.environ | {"ANSIBLE_NOCOLOR": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return {name: (directory / name).read_text(encoding="utf-8") for name in hosts}
+    told = worked_out(directory, "units", hosts, "{" + ", ".join(f"'{name}': {name}" for name in WORKED_OUT) + "}")
+    return {name: json.loads(text) for name, text in told.items()}
 
 
 def test_the_integration_may_go_anywhere_only_for_what_has_no_fixed_address(tmp_path: Path) -> None:
@@ -138,7 +108,13 @@ def test_each_unit_is_written_with_the_addresses_of_its_own_service(
         "settings_bitcoin_rpc_url": "http://192.0.2.1:8332",
         "settings_mempool_api_url": "http://192.0.2.7:8999",
     }
-    host = {**defaults(), **upstreams, "settings_database_path": "", "__units_systemd": {"stdout": "systemd 257"}}
+    host = {
+        **DEFAULTS,
+        **defaults(),
+        **upstreams,
+        "settings_database_path": "",
+        "__units_systemd": {"stdout": "systemd 257"},
+    }
     template = f"lookup('ansible.builtin.template', '{TEMPLATES}/systemd/{service}.service.j2')"
-    unit = _told(tmp_path, {"node": host}, template)["node"]
+    unit = worked_out(tmp_path, "units", {"node": host}, template)["node"]
     assert f"IPAddressAllow={addresses}" in unit.splitlines()
