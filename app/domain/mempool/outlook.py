@@ -16,7 +16,7 @@ times; feerates are effective ones, in sat/vB):
 
 What to ask:
 
-    outlook.urgency(feerate)                    score and level
+    outlook.urgency(feerate, own_vsize)         score and level
     outlook.prediction(feerate, package_vsize, now, is_waiting=...)     blocks to wait, with probabilities
     outlook.fees()                              histogram, projected blocks, feerates
     key in outlook, len(outlook), outlook.unpriced, outlook.priced_share
@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.domain.mempool.bands import band_of
 from app.domain.mempool.experience import Experience, Standing
+from app.domain.mempool.histogram import Ahead
 from app.domain.mempool.prediction import Prediction, predict
 from app.domain.mempool.projected_blocks import (
     ProjectedBlock,
@@ -158,9 +159,16 @@ class Outlook:
         """Forget what the snapshot does not hold and was not added since the sweep began; return their keys."""
         return self._waiting.sweep()
 
-    def urgency(self, feerate_sat_vb: float) -> Urgency:
-        """Return how urgent a transaction with that effective feerate is."""
-        score = urgency_score(self._waiting.ahead(feerate_sat_vb), self._waiting.histogram.total_vb)
+    def urgency(self, feerate_sat_vb: float, own_vsize_vb: int) -> Urgency:
+        """Return how urgent a transaction with that effective feerate is among the others.
+
+        Args:
+            feerate_sat_vb: Effective.
+            own_vsize_vb: Of itself, if it was priced already, since nobody outbids himself; else 0.
+        """
+        higher_vb, same_vb = self._waiting.ahead(feerate_sat_vb)
+        others = Ahead(higher_vb, max(0, same_vb - own_vsize_vb))
+        score = urgency_score(others, self._waiting.histogram.total_vb - own_vsize_vb)
         return Urgency(score, urgency_level(score))
 
     def prediction(

@@ -246,10 +246,15 @@ class Blocks:
         return list(found.values())
 
     def _forget(self, look: BlockLook, at: datetime) -> None:
+        known = 0
         for txid in look.txids:
-            self._outlook.mined(key_of(txid))
+            known += self._outlook.mined(key_of(txid))
             self._candidates.mined(txid.hex())
-        self._outlook.block_connected(look.vsize_vb, at.timestamp())
+        if 2 * known >= len(look.txids):
+            self._outlook.block_connected(look.vsize_vb, at.timestamp())
+        else:
+            # It came while nobody looked: what it left behind says nothing about how full it was.
+            self._outlook.block_time(at.timestamp())
 
     def _flow_of(self, place: BlockPlace, whales: Collection[Whale], now: datetime, *, is_connected: bool) -> BlockFlow:
         # What took the place of a whale need not be one.

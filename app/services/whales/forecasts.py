@@ -63,7 +63,7 @@ class Forecasts:
         if not self._view.is_fresh(self._clocks.seconds(), self._max_age_seconds):
             return NO_FORECAST, None
         feerate = entry.effective_feerate_sat_vb
-        urgency = self._outlook.urgency(feerate)
+        urgency = self._outlook.urgency(feerate, entry.vsize_vb)
         package_vb = entry.ancestor_vsize_vb if entry.depends else entry.vsize_vb
         now = self._clocks.now()
         said = self._outlook.prediction(feerate, package_vb, now.timestamp())

@@ -46,7 +46,8 @@ def test_an_alert_predicts_a_block_and_what_it_was_computed_from_is_kept(watch: 
     assert alert["predicted_block"] == prediction.predicted_block == prediction.tip_height + 1
     assert (alert["earliest_block"], alert["latest_block"]) == (prediction.earliest_block, prediction.latest_block)
     assert alert["next_block_probability"] == prediction.next_block_probability
-    assert alert["urgency_score"] == 0.5
+    # Nobody else waits.
+    assert alert["urgency_score"] == 1.0
     assert sum(prediction.inputs["distribution"]) == pytest.approx(1)
 
 

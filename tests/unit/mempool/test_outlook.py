@@ -55,7 +55,7 @@ def crowded(chain: Chain) -> Chain:
 
 
 def test_in_an_empty_mempool_anybody_is_urgent_and_in_the_next_block(chain: Chain) -> None:
-    assert chain.outlook.urgency(0.1) == (1.0, "critical")
+    assert chain.outlook.urgency(0.1, 0) == (1.0, "critical")
     prediction = chain.predict(0.1)
     assert prediction.horizon == (1, 1, 1)
     assert prediction.ahead_vb == 0
@@ -130,7 +130,7 @@ def test_those_of_unknown_fee_are_taken_to_pay_as_the_others_do(chain: Chain) ->
     assert (len(chain.outlook), chain.outlook.unpriced, chain.outlook.priced_share) == (4, 2, 0.5)
     assert 1001 in chain.outlook
     assert chain.predict(5.0).ahead_vb == 2_000
-    assert chain.outlook.urgency(5.0).score == 0.5
+    assert chain.outlook.urgency(5.0, 0).score == 0.5
     assert chain.outlook.fees().transaction_count == 4
 
 
@@ -195,3 +195,9 @@ def test_more_than_is_kept_is_counted_as_of_unknown_fee() -> None:
         outlook.priced(key, 5.0, 100, BEGAN)
     assert (len(outlook), outlook.unpriced) == (4, 2)
     assert outlook.prediction(1.0, 100, BEGAN, is_waiting=False).ahead_vb == 400
+
+
+def test_nobody_outbids_himself(chain: Chain) -> None:
+    chain.enter(5.0)
+    assert chain.outlook.urgency(5.0, 0).score == 0.5
+    assert chain.outlook.urgency(5.0, 1_000) == (1.0, "critical")
