@@ -71,9 +71,12 @@ def _checks(settings: Settings, directories: configuration.Directories) -> Accep
             settings.bitcoin_rpc_user,
             settings.bitcoin_rpc_password,
         ),
-        detector=DetectorView(DatabaseHeartbeats(database), partial(datetime.now, UTC)),
+        detector=DetectorView(
+            DatabaseHeartbeats(database),
+            partial(datetime.now, UTC),
+            is_stream_wanted=OFF not in {settings.zmq_rawtx_url, settings.zmq_sequence_url},
+        ),
         has_rpc_user=settings.bitcoin_rpc_user is not None,
-        is_stream_wanted=OFF not in {settings.zmq_rawtx_url, settings.zmq_sequence_url},
         signing=Signing(settings.jwt_secret_key, settings.jwt_algorithm),
     )
 

@@ -32,6 +32,7 @@ from app.services.health import HealthMonitor
 from app.services.health_checks import CRITICAL, HealthChecks
 from app.services.price_view import PriceView
 from app.services.wallet_prices import WalletPrices
+from app.services.whales.listening import OFF
 from app.web.application import WebServices, WebValues, create_app
 from app.web.server import serve
 
@@ -61,7 +62,7 @@ def health_checks(settings: Settings, directories: configuration.Directories, da
         prices=price_view(database),
         node=RpcBlockSource(node),
         network=settings.bitcoin_network,
-        detector=detector_view(database),
+        detector=detector_view(settings, database),
         stream=OwnStream(settings.websocket_host, settings.websocket_port, _PROBE_SECONDS),
         electrs=EsploraProbe(settings.electrs_api_url),
         mempool_backend=MempoolProbe(settings.mempool_api_url if settings.exchange_comparison_enabled else None),
@@ -75,9 +76,10 @@ def price_view(database: Database) -> PriceView:
     return PriceView(DatabasePriceHistory(database, ring=lambda: None), partial(datetime.now, UTC))
 
 
-def detector_view(database: Database) -> DetectorView:
+def detector_view(settings: Settings, database: Database) -> DetectorView:
     """Return what `database` has of the detector's last word."""
-    return DetectorView(DatabaseHeartbeats(database), partial(datetime.now, UTC))
+    is_stream_wanted = OFF not in {settings.zmq_rawtx_url, settings.zmq_sequence_url}
+    return DetectorView(DatabaseHeartbeats(database), partial(datetime.now, UTC), is_stream_wanted=is_stream_wanted)
 
 
 def wallet_prices(settings: Settings, database: Database) -> WalletPrices:
@@ -113,7 +115,7 @@ def make_app(settings: Settings, directories: configuration.Directories) -> Flas
             wallet_prices=wallet_prices(settings, database),
             log=DatabaseEventLog(database),
             monitor=monitor,
-            detector=detector_view(database),
+            detector=detector_view(settings, database),
             machine=LocalMachine(directories.state),
         ),
     )

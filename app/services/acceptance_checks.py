@@ -75,7 +75,6 @@ class AcceptanceChecks:
 
     Attributes:
         has_rpc_user: Whether the node knows us by a user of its own, and not by its cookie.
-        is_stream_wanted: Whether the operator lets the detector hear what the node publishes.
     """
 
     storage: Storage
@@ -87,7 +86,6 @@ class AcceptanceChecks:
     node: NodeRpc
     detector: DetectorView
     has_rpc_user: bool
-    is_stream_wanted: bool
     signing: Signing
 
     def all(self) -> Mapping[str, Callable[[], str]]:
@@ -173,10 +171,10 @@ class AcceptanceChecks:
         if "node" in report.problems:
             self._blame_the_node()
             raise CheckFailedError(report.trouble())
-        if self.is_stream_wanted and not report.is_on_stream:
+        if report.lacks_stream:
             self._blame_the_node()
             raise CheckFailedError(
-                f"{report.trouble() or 'the detector has only just begun'}; see that bitcoin.conf has zmqpubrawtx and "
+                f"{report.trouble()}; see that bitcoin.conf has zmqpubrawtx and "
                 "zmqpubsequence and that bitcoind has read it since, or set ZMQ_RAWTX_URL and ZMQ_SEQUENCE_URL to off"
             )
         if report.problems:

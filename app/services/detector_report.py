@@ -26,11 +26,13 @@ class DetectorReport:
         age_seconds: How long ago that was.
         problems: What was wrong, by its kind (`node`, `store`, `stream`, `memory`), in words for operators.
         figures: Those of `app.services.whales.detector`; none before it has had an answer from the node.
+        is_stream_wanted: Whether it is meant to hear what the node publishes.
     """
 
     age_seconds: float
     problems: Mapping[str, str]
     figures: Mapping[str, Any]
+    is_stream_wanted: bool = True
 
     @property
     def is_silent(self) -> bool:
@@ -42,13 +44,19 @@ class DetectorReport:
         """Whether it hears what the node publishes, and need not ask for it."""
         return self.figures.get("source") == "stream"
 
+    @property
+    def lacks_stream(self) -> bool:
+        """Whether it asks although it is meant to hear."""
+        return self.is_stream_wanted and not self.is_on_stream
+
     def silence(self) -> str:
         """Return how long it has been silent, and what to do."""
         return f"the detector has said nothing for {self.age_seconds:.0f} s; {SEE_LOG}"
 
     def trouble(self) -> str:
         """Return what is wrong; empty when nothing is."""
-        return "; ".join(self.problems.values())
+        not_yet = "the node's ZMQ stream is not heard yet; polling" if self.lacks_stream else ""
+        return "; ".join(self.problems.values()) or not_yet
 
     def progress(self) -> str:
         """Return how far it is, what it has to catch up on, and what it could not keep."""
@@ -72,11 +80,12 @@ class DetectorReport:
 
 
 class DetectorView:
-    """Asks `heartbeats` for the detector's last word as of now."""
+    """Asks `heartbeats` for the last word, as of now, of a detector that is meant to hear the stream, or is not."""
 
-    def __init__(self, heartbeats: Heartbeats, clock: Callable[[], datetime]) -> None:
+    def __init__(self, heartbeats: Heartbeats, clock: Callable[[], datetime], *, is_stream_wanted: bool = True) -> None:
         self._heartbeats = heartbeats
         self._clock = clock
+        self._is_stream_wanted = is_stream_wanted
 
     def report(self) -> DetectorReport | None:
         """Return it; None when the detector has never been at work. May raise StorageError."""
@@ -85,7 +94,7 @@ class DetectorView:
             return None
         figures = {name: value for name, value in last.detail.items() if name != "problems"}
         age_seconds = max(0.0, (self._clock() - last.beat_at).total_seconds())
-        return DetectorReport(age_seconds, last.detail["problems"], figures)
+        return DetectorReport(age_seconds, last.detail["problems"], figures, self._is_stream_wanted)
 
 
 def _counted(count: int, noun: str) -> str:

@@ -127,8 +127,8 @@ class HealthChecks:
             raise DegradedError(f"the detector has not been at work yet; {SEE_LOG}")
         if report.is_silent:
             raise RuntimeError(report.silence())
-        if report.problems:
-            raise DegradedError(f"{report.trouble()} ({report.progress()})")
+        if trouble := report.trouble():
+            raise DegradedError(f"{trouble} ({report.progress()})")
         return report.progress()
 
     def websocket(self) -> str:

@@ -41,7 +41,8 @@ class Watch:
     database: Database
 
     def report(self) -> DetectorReport | None:
-        return DetectorView(DatabaseHeartbeats(self.database), partial(datetime.now, UTC)).report()
+        clock = partial(datetime.now, UTC)
+        return DetectorView(DatabaseHeartbeats(self.database), clock, is_stream_wanted=False).report()
 
     def until_it_says(self, words: str) -> DetectorReport:
         """Return its word as soon as it has these words in it."""

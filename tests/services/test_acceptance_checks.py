@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
 import pytest
@@ -79,10 +79,8 @@ def test_a_needed_call_that_is_forbidden_fails() -> None:
 NO_STREAM = {"stream": "there is no connection to the node's ZMQ stream; polling"}
 
 
-def stream(
-    last: DetectorReport | None, *answers: Exception | None, is_stream_wanted: bool = True
-) -> tuple[Status, str]:
-    return found("mempool_stream", detector=Detector(last), node=Node(*answers), is_stream_wanted=is_stream_wanted)
+def stream(last: DetectorReport | None, *answers: Exception | None) -> tuple[Status, str]:
+    return found("mempool_stream", detector=Detector(last), node=Node(*answers))
 
 
 def report(source: str = "stream", age_seconds: float = 1, problems: dict[str, str] | None = None) -> DetectorReport:
@@ -108,7 +106,12 @@ def test_a_detector_that_polls_a_node_that_answers_fails_and_is_told_what_bitcoi
 
 
 def test_a_detector_that_polls_because_it_was_told_to_is_well() -> None:
-    assert stream(report("polling"), is_stream_wanted=False)[0] == "ok"
+    assert stream(replace(report("polling"), is_stream_wanted=False))[0] == "ok"
+
+
+def test_a_detector_that_does_not_hear_the_stream_yet_fails_until_it_does() -> None:
+    status, message = stream(report("polling"), None)
+    assert (status, message.partition(";")[0]) == ("failed", "the node's ZMQ stream is not heard yet")
 
 
 @pytest.mark.parametrize("error", [NodeUnreachableError("bitcoind does not answer"), NodeNotReadyError("starting")])

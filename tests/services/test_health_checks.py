@@ -56,14 +56,19 @@ class Surroundings:
         return self.free
 
 
-def checks(database: Database, **surroundings: Any) -> HealthChecks:  # noqa: ANN401 - of Surroundings
+def checks(
+    database: Database,
+    *,
+    is_stream_wanted: bool = True,
+    **surroundings: Any,  # noqa: ANN401 - of Surroundings
+) -> HealthChecks:
     around = Surroundings(**surroundings)
     return HealthChecks(
         storage=database,
         prices=PriceView(DatabasePriceHistory(database, ring=lambda: None), lambda: NOW),
         node=around,
         network="main",
-        detector=DetectorView(DatabaseHeartbeats(database), lambda: NOW),
+        detector=DetectorView(DatabaseHeartbeats(database), lambda: NOW, is_stream_wanted=is_stream_wanted),
         stream=around,
         electrs=around,
         mempool_backend=around,
@@ -122,7 +127,16 @@ def test_a_detector_at_work_says_what_it_does(database: Database) -> None:
 
 def test_a_detector_that_was_told_to_do_without_the_stream_is_well(database: Database) -> None:
     say(database, source="polling")
-    assert checks(database).mempool_stream() == "polling, 12 whales followed, 5,300 transactions waiting"
+    assert (
+        checks(database, is_stream_wanted=False).mempool_stream()
+        == "polling, 12 whales followed, 5,300 transactions waiting"
+    )
+
+
+def test_a_detector_that_has_only_just_begun_is_not_well_before_it_hears_the_stream(database: Database) -> None:
+    say(database, source="polling")
+    with pytest.raises(DegradedError, match="the node's ZMQ stream is not heard yet; polling"):
+        checks(database).mempool_stream()
 
 
 @pytest.mark.parametrize(
