@@ -59,10 +59,10 @@ class SignOfLife:
         if now_seconds - self._alive_at >= _ALIVE_SECONDS:
             self._alive_at = now_seconds
             self._supervisor.alive()
-        problems = sorted(condition.problems)
-        if now_seconds - self._beat_at < (_BEAT_SECONDS if problems == self._told else _ALIVE_SECONDS):
+        word = (sorted(condition.problems), condition.figures.get("source"))
+        if now_seconds - self._beat_at < (_BEAT_SECONDS if word == self._told else _ALIVE_SECONDS):
             return
-        self._beat_at, self._told = now_seconds, problems
+        self._beat_at, self._told = now_seconds, word
         try:
             self._heartbeats.beat(
                 Heartbeat(SERVICE, self._host, self._clocks.now(), condition.state, condition.detail())
