@@ -80,9 +80,11 @@ class Fates:
         # Of two that were rivals for one block, the prediction is about the one that it held.
         held_last = sorted(whales, key=lambda whale: whale.status != "conflicted")
         own = {whale.prediction_id: whale.txid for whale in held_last}
+        txids = {whale.txid for whale in whales}
         for prediction in predictions:
-            if prediction.prediction_id in own:
-                prediction.final_txid, prediction.outcome = own[prediction.prediction_id], _PENDING
+            final_txid = own.get(prediction.prediction_id, prediction.final_txid)
+            if final_txid in txids:
+                prediction.final_txid, prediction.outcome = final_txid, _PENDING
                 prediction.outcome_block = prediction.resolved_at = prediction.on_time = None
                 self._draft.predict(prediction)
         for whale in whales:

@@ -141,10 +141,11 @@ class Sightings:
         return any(self._draft.holds(rival.txid) for rival in rivals)
 
     def _predictions(self, whales: Sequence[Whale], rivals: Sequence[Whale]) -> Sequence[WhalePrediction]:
-        """Return what was predicted of `whales`, and what is about `rivals`."""
+        """Return what was predicted of `whales`, and what is about any of these since it replaced others."""
         named = [whale.prediction_id for whale in whales if whale.prediction_id]
         own = self._store.predictions(named) if named else []
-        about = self._store.predictions_of([rival.txid for rival in rivals]) if rivals else []
+        txids = [each.txid for each in (*whales, *rivals)]
+        about = self._store.predictions_of(txids) if txids else []
         return list({each.prediction_id: each for each in [*own, *about]}.values())
 
     def _await_blocks(self, vanished: Sequence[Asked]) -> None:
