@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from functools import partial
@@ -58,6 +59,9 @@ def serve(  # noqa: PLR0913 - one call a process, every value named
         connections: Open at one time; further ones wait to be accepted.
     """
     master = os.getpid()
+    # A collection would write to every page that the worker shares with the master, and so copy it.
+    gc.collect()
+    gc.freeze()
     try:
         _Gunicorn(
             make_app,

@@ -50,6 +50,10 @@ class Hub:
         """Return what lets a client in; None once it is on its way out, or not known yet."""
         return self._known.get(connection)
 
+    def knows(self, connection: Connection) -> bool:
+        """Return whether a client has shown who it is, and is not on its way out."""
+        return connection in self._known
+
     def enter(self, connection: Connection) -> None:
         """Count a connection whose client is not known yet."""
         self._all.add(connection)

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import gevent
 from gevent.event import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gevent._types import _IoWatcher
 
 _WRITABLE = 2
+
+
+class Sender(Protocol):
+    """Whose outbox it is."""
+
+    def fall_behind(self) -> None:
+        """Take notice that more would have to wait than may; the frame in question is dropped."""
+
+    def release(self) -> None:
+        """Take notice that the client is gone."""
 
 
 class Outbox:
@@ -25,8 +33,7 @@ class Outbox:
     Args:
         descriptor: Of the socket; `close` must be called before it is.
         limit_bytes: That may wait.
-        on_overflow: Called when more would have to wait; the frame in question is dropped.
-        on_broken: Called once the client is found to be gone.
+        sender: Told what goes wrong.
     """
 
     __slots__ = (
@@ -34,21 +41,17 @@ class Outbox:
         "_head_begun",
         "_is_last",
         "_limit_bytes",
-        "_on_broken",
-        "_on_overflow",
         "_room",
+        "_sender",
         "_waiting",
         "_writable",
         "waiting_bytes",
     )
 
-    def __init__(
-        self, descriptor: int, limit_bytes: int, on_overflow: Callable[[], None], on_broken: Callable[[], None]
-    ) -> None:
+    def __init__(self, descriptor: int, limit_bytes: int, sender: Sender) -> None:
         self._descriptor = descriptor
         self._limit_bytes = limit_bytes
-        self._on_overflow = on_overflow
-        self._on_broken = on_broken
+        self._sender = sender
         self._waiting: deque[bytes] | None = None
         self._head_begun = False
         self._is_last = False
@@ -63,7 +66,7 @@ class Outbox:
         if not self._waiting:
             self._write_at_once(frame)
         elif self.waiting_bytes + len(frame) > self._limit_bytes:
-            self._on_overflow()
+            self._sender.fall_behind()
         else:
             self._keep(frame)
 
@@ -133,7 +136,7 @@ class Outbox:
 
     def _break(self) -> None:
         self.close()
-        self._on_broken()
+        self._sender.release()
 
     def _stop_waiting(self) -> None:
         self._waiting = None

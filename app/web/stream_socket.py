@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import gevent
 from wsproto.frame_protocol import Opcode, ParseFailed
 
 from app.web.stream_frames import PING, FrameReader, close_frame, pong_frame
-from app.web.stream_outbox import Outbox
+from app.web.stream_outbox import Outbox, Sender
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from wsproto.frame_protocol import Frame
 
@@ -39,34 +39,31 @@ def take_over(accepted: socket.socket) -> int:
     return accepted.detach()
 
 
+class Owner(Sender, Protocol):
+    """Whose socket it is."""
+
+    def read(self) -> None:
+        """Take what there is to read; called while there is something, from `listen` until `pause`."""
+
+
 class ClientSocket:
     """Served by the loop: nothing here waits.
 
     Args:
         descriptor: Non-blocking; `release` closes it.
         backlog_bytes: That may wait to be sent.
-        on_readable: Called while there is something to read, from `listen` until `pause`.
-        on_overflow: Called when more would have to wait.
-        on_broken: Called once the client is found to be gone.
+        owner: Told what there is to do.
     """
 
-    __slots__ = ("_descriptor", "_is_closing", "_is_deaf", "_on_readable", "_readable", "_reader", "outbox")
+    __slots__ = ("_descriptor", "_is_closing", "_is_deaf", "_owner", "_readable", "_reader", "outbox")
 
-    def __init__(
-        self,
-        descriptor: int,
-        backlog_bytes: int,
-        *,
-        on_readable: Callable[[], None],
-        on_overflow: Callable[[], None],
-        on_broken: Callable[[], None],
-    ) -> None:
+    def __init__(self, descriptor: int, backlog_bytes: int, owner: Owner) -> None:
         self._descriptor = descriptor
-        self._on_readable = on_readable
+        self._owner = owner
         self._readable = gevent.get_hub().loop.io(descriptor, _READABLE)
         self._reader: FrameReader | None = None
         self._is_closing = self._is_deaf = False
-        self.outbox = Outbox(descriptor, backlog_bytes, on_overflow, on_broken)
+        self.outbox = Outbox(descriptor, backlog_bytes, owner)
 
     @property
     def is_open(self) -> bool:
@@ -79,8 +76,8 @@ class ClientSocket:
         return self._descriptor == _RELEASED
 
     def listen(self) -> None:
-        """Call `on_readable` from now on."""
-        self._readable.start(self._on_readable)
+        """Have the owner read from now on."""
+        self._readable.start(self._owner.read)
 
     def pause(self) -> None:
         """Leave what comes to the kernel, until `listen`."""

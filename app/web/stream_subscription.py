@@ -14,9 +14,8 @@ from app.web.close_codes import Close
 from app.web.stream_filter import WhaleFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from app.services.event_log import Event
+    from app.web.stream_connection import Connection
     from app.web.stream_hub import Hub
     from app.web.stream_limits import StreamLimits
     from app.web.stream_outbox import Outbox
@@ -36,7 +35,7 @@ class Subscription:
     """
 
     __slots__ = (
-        "_close",
+        "_connection",
         "_cursor",
         "_filter",
         "_hub",
@@ -47,11 +46,11 @@ class Subscription:
         "_turn",
     )
 
-    def __init__(self, hub: Hub, outbox: Outbox, limits: StreamLimits, close: Callable[[Close, str], None]) -> None:
-        self._hub = hub
+    def __init__(self, connection: Connection, outbox: Outbox, hub: Hub, limits: StreamLimits) -> None:
+        self._connection = connection
         self._outbox = outbox
+        self._hub = hub
         self._limits = limits
-        self._close = close
         self._filter: WhaleFilter | None = None
         self._cursor = 0
         self._is_live = False
@@ -113,7 +112,9 @@ class Subscription:
                 gevent.sleep(_RETRY_SECONDS)
             except Exception:  # noqa: BLE001 - a client that waits for ever would believe that nothing happens
                 _log.exception("sending again what a client missed failed")
-                self._close(Close.FAILED, "what was missed cannot be sent; connect again without last_event_id")
+                self._connection.close(
+                    Close.FAILED, "what was missed cannot be sent; connect again without last_event_id"
+                )
                 return
 
     def _check_start(self, turn: int, since: datetime) -> None:
@@ -153,4 +154,4 @@ class Subscription:
         if self._outbox.wait_for_room(_STALL_SECONDS):
             self._outbox.send(messages.event_frame(event))
         else:
-            self._close(Close.SLOW, "too slow; connect again with last_event_id")
+            self._connection.fall_behind()

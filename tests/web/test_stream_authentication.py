@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import json
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from wsproto.events import TextMessage
+from wsproto.frame_protocol import FrameProtocol
 
+from tests.fakes.raw_stream_client import RawStreamClient
 from tests.fakes.stream_client import StreamClient, connected, joined
 from tests.fakes.stream_service import PREVIOUS_SECRET, StreamService, running
 
@@ -221,3 +226,28 @@ def test_ending_the_sessions_of_an_account_ends_its_connections_within_a_second(
     assert "sign in again" in message
     with connected(service) as renewed:
         renewed.authenticate(service.token(sub="careful", epoch=2))
+
+
+def test_what_comes_while_the_database_is_asked_waits_for_the_answer(service: StreamService) -> None:
+    with RawStreamClient(service) as client:
+        framing = FrameProtocol(client=True, extensions=[])
+        said = [{"type": "auth", "token": service.token()}, {"type": "ping"}, {"type": "subscribe"}, {"type": "ping"}]
+        client.socket.sendall(b"".join(bytes(framing.send_data(json.dumps(each))) for each in said))
+        answers = [client.next() for _ in said]
+        assert all(isinstance(each, TextMessage) for each in answers)
+        kinds = [json.loads(each.data)["type"] for each in answers if isinstance(each, TextMessage)]
+        assert kinds == ["welcome", "pong", "connection", "pong"]
+
+
+def test_a_token_that_came_in_time_is_not_late_however_long_the_database_takes(tmp_path: Path) -> None:
+    slow = (
+        "import gevent; from app.services.stream_access import StreamAccess; enter = StreamAccess.enter; "
+        "StreamAccess.enter = lambda *given, **named: gevent.sleep(1) or enter(*given, **named)"
+    )
+    with running(StreamService(tmp_path, limits_json='{"auth_seconds": 0.3}', sabotage=slow)) as service:
+        with connected(service) as patient:
+            patient.authenticate(service.token())
+            patient.send(type="ping")
+            assert patient.receive() == {"type": "pong"}
+        with connected(service) as silent:
+            assert silent.close_code() == 4401

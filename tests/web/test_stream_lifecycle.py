@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.fakes.raw_stream_client import RawStreamClient
 from tests.fakes.stream_client import connected, joined
-from tests.fakes.stream_service import CHECKOUT, StreamService, free_port, running
+from tests.fakes.stream_service import CHECKOUT, StreamService, free_port, running, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +65,26 @@ def test_clients_that_answer_nothing_do_not_delay_the_end(service: StreamService
         ids = service.append(*range(200))
         assert witness.events(200) == ids
         assert service.stop() < SOON_SECONDS
+
+
+def test_clients_that_left_in_whatever_way_leave_no_descriptor_behind(service: StreamService) -> None:
+    def descriptors() -> int:
+        return len(list(Path(f"/proc/{service.worker_pid}/fd").iterdir()))
+
+    with joined(service) as witness:
+        before = descriptors()
+        for _ in range(10):
+            with joined(service):
+                pass
+            with RawStreamClient(service, service.token()) as leaving:
+                leaving.say_goodbye()
+            with RawStreamClient(service, service.token()) as silent:
+                silent.socket.sendall(b"\x81")
+            with RawStreamClient(service) as refused:
+                refused.send("no message")
+        until(lambda: descriptors() <= before, "every descriptor to be closed")
+        ids = service.append(1.0)
+        assert witness.events(1) == ids
 
 
 def test_after_the_end_the_doorbell_is_left_for_the_next_to_replace(service: StreamService) -> None:

@@ -1,0 +1,155 @@
+"""The alert stream beside `websockets.broadcast`: how soon alerts reach clients, what that costs, and who disturbs it.
+
+Wherever a measure has no like in the peer, the peer is the stream itself, undisturbed, in the same round.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.bench.api_load import saturated_api
+from tests.bench.measure import Measure
+from tests.bench.stream_clients import connected
+from tests.bench.stream_servers import Ours, Server, cpu_seconds, memory_kib, ours, peer
+from tests.fakes.stream_events import alert
+
+_ALERTS_PER_SECOND = 10
+# Connected and gone before memory is looked at: whatever the first client needs is not what each needs.
+_FIRST_CLIENTS = 20
+_STALLED_SHARE = 0.05
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How much is measured.
+
+    Attributes:
+        clients: That read, in an ordinary run.
+        many: In the run that asks how many there can be.
+        alerts: That each of them is sent, ten a second.
+        rounds: Of ours and the peer in turns.
+    """
+
+    clients: int = 1000
+    many: int = 5000
+    alerts: int = 50
+    rounds: int = 3
+
+
+@dataclass
+class Run:
+    """What a run showed: times in milliseconds, CPU in seconds, memory in KB."""
+
+    p50: float
+    p99: float
+    cpu: float
+    memory_kb: float
+    memory_kb_per_client: float
+    stop_seconds: float
+
+
+@dataclass
+class Runs:
+    """Those of one kind, round by round."""
+
+    all: list[Run] = field(default_factory=list)
+
+    def of(self, name: str) -> list[float]:
+        return [getattr(run, name) for run in self.all]
+
+
+def measures(size: Size, progress: Progress) -> Iterator[Measure]:
+    """Yield every measure of the stream."""
+    calm, theirs, stalled, saturated, many, their_many = (Runs() for _ in range(6))
+    for number in range(1, size.rounds + 1):
+
+        def told(what: str, number: int = number) -> None:
+            progress(f"stream, round {number} of {size.rounds}: {what}")
+
+        told("ours")
+        calm.all.append(run(ours, size.clients, size.alerts))
+        told("the peer")
+        theirs.all.append(run(peer, size.clients, size.alerts))
+        told("one in twenty stalled")
+        stalled.all.append(run(ours, size.clients, size.alerts, stalled=max(1, int(size.clients * _STALLED_SHARE))))
+        told("the API saturated beside it")
+        saturated.all.append(run(ours, size.clients, size.alerts, beside=saturated_api))
+    progress(f"stream: {size.many} clients")
+    many.all.append(run(ours, size.many, size.alerts))
+    progress(f"stream: {size.many} clients of the peer")
+    their_many.all.append(run(peer, size.many, size.alerts))
+    yield Measure("stream.p50[ms]", calm.of("p50"), theirs.of("p50"))
+    yield Measure("stream.p99[ms]", calm.of("p99"), theirs.of("p99"))
+    yield Measure("stream.cpu[s]", calm.of("cpu"), theirs.of("cpu"))
+    yield Measure("stream.p99_some_stalled[ms]", stalled.of("p99"), calm.of("p99"))
+    yield Measure("stream.p99_api_saturated[ms]", saturated.of("p99"), calm.of("p99"))
+    yield Measure("stream.stop[s]", calm.of("stop_seconds"), theirs.of("stop_seconds"))
+    yield Measure("stream.many_p99[ms]", many.of("p99"), their_many.of("p99"))
+    yield Measure("stream.many_memory[MB]", _megabytes(many), _megabytes(their_many))
+    yield Measure("stream.memory[KB/client]", many.of("memory_kb_per_client"), their_many.of("memory_kb_per_client"))
+
+
+def run(
+    start: Callable[[Path], AbstractContextManager[Server]],
+    clients: int,
+    alerts: int,
+    *,
+    stalled: int = 0,
+    beside: Callable[[Ours], AbstractContextManager[object]] | None = None,
+) -> Run:
+    """Return how a server does that tells `clients` of `alerts`; whatever is not as it must be fails.
+
+    Args:
+        start: Runs the server in a directory.
+        clients: That read.
+        alerts: Ten a second.
+        stalled: Further clients, which do not read.
+        beside: Keeps the machine busy meanwhile.
+    """
+    with tempfile.TemporaryDirectory() as directory, start(Path(directory)) as server, ExitStack() as stack:
+        with connected(server.url, server.tokens(_FIRST_CLIENTS), _FIRST_CLIENTS):
+            pass
+        before_kb = memory_kib(server.pid)
+        audience = stack.enter_context(connected(server.url, server.tokens(clients), clients, stalled=stalled))
+        if beside is not None:
+            assert isinstance(server, Ours)
+            stack.enter_context(beside(server))
+        memory_kb = memory_kib(server.pid)
+        cpu = cpu_seconds(server.pid)
+        sent_at = publish(server, alerts)
+        receipts = audience.receipts(alerts)
+        cpu = cpu_seconds(server.pid) - cpu
+        if receipts.faults:
+            raise AssertionError(f"{len(receipts.faults)} faults: {receipts.faults[:5]}")
+        delays = receipts.delays_ms(sent_at)
+        return Run(
+            p50=delays[len(delays) // 2],
+            p99=delays[int(len(delays) * 0.99)],
+            cpu=cpu,
+            memory_kb=memory_kb,
+            memory_kb_per_client=(memory_kb - before_kb) / (clients + stalled),
+            stop_seconds=server.stop(),
+        )
+
+
+def publish(server: Server, alerts: int) -> dict[int, float]:
+    """Publish alerts at their pace; return by event id when the server was rung for."""
+    sent_at: dict[int, float] = {}
+    due_at = time.monotonic()
+    for number in range(alerts):
+        time.sleep(max(0.0, due_at - time.monotonic()))
+        due_at += 1 / _ALERTS_PER_SECOND
+        event_id, rung_at = server.tell(alert(number))
+        sent_at[event_id] = rung_at
+    return sent_at
+
+
+def _megabytes(runs: Runs) -> list[float]:
+    return [kilobytes / 1024 for kilobytes in runs.of("memory_kb")]
