@@ -30,6 +30,7 @@ class SimulatedNode:
         is_losing: What it says meanwhile is lost; whoever listens learns of it with the next message.
         template_size: How many transactions fit into the block it would mine.
         requests: Names of what it was asked, in their order.
+        shown: txids of all that was in a snapshot.
     """
 
     def __init__(self, clock: SimulatedClock) -> None:
@@ -42,6 +43,7 @@ class SimulatedNode:
         self.is_loaded = True
         self.template_size = 2
         self.requests: list[str] = []
+        self.shown: set[str] = set()
         self._saved: list[Sent] = []
         self._pruned: set[str] = set()
 
@@ -140,6 +142,7 @@ class SimulatedNode:
     def snapshot(self) -> Snapshot:
         self._asked("snapshot")
         txids = [each.txid_bytes for each in self.pool.transactions]
+        self.shown |= {txid.hex() for txid in txids}
         return Snapshot(iter(txids), len(txids), self.pool.sequence)
 
     def raw_transactions(self, txids: Sequence[bytes]) -> Sequence[bytes | None]:

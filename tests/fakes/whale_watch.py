@@ -9,6 +9,7 @@ from typing import Any
 from app.domain.mempool.outlook import Outlook
 from app.services.whales.detector import Detector
 from app.services.whales.limits import DetectorLimits
+from app.services.whales.mempool_node import Heard
 from app.services.whales.whale_store import Whale
 from tests.fakes.whale_clock import SimulatedClock
 from tests.fakes.whale_node import SimulatedNode
@@ -24,6 +25,7 @@ class Watch:
     """The whole of it; nothing happens between two turns but what a test does.
 
     Attributes:
+        delivered: What the present detector has heard.
         is_stream_wanted: As the operator set it, of the next detector that starts.
     """
 
@@ -34,11 +36,14 @@ class Watch:
         self.labels = MemoryLabels()
         self.limits = replace(DetectorLimits(threshold_sat=THRESHOLD_SAT), **limits)
         self.is_stream_wanted = True
+        self.delivered: list[Heard] = []
         self._scripts = 0
 
     def start(self) -> None:
         """Start a detector, in place of one that was killed if there is one."""
         self.node.welcome()
+        self.node.shown.clear()
+        self.delivered.clear()
         self.outlook = Outlook(is_proof_of_work=False, since=self.node.chain.tip.block.time)
         self.detector = Detector(
             node=self.node,
@@ -53,8 +58,9 @@ class Watch:
     def turn(self, *, after_seconds: float = 0.1, most: int | None = None) -> None:
         """Let the detector hear up to `most` messages, and do its turn."""
         self.clock.advance(after_seconds)
-        is_connected = self.node.is_publishing and self.is_stream_wanted
-        self.detector.hear(self.node.heard(most) if self.is_stream_wanted else [], is_connected=is_connected)
+        heard = self.node.heard(most) if self.is_stream_wanted else []
+        self.delivered += heard
+        self.detector.hear(heard, is_connected=self.node.is_publishing and self.is_stream_wanted)
         self.detector.turn()
 
     def turns(self, count: int = 5) -> None:

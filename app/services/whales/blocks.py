@@ -10,7 +10,6 @@ from app.domain.blocks.malformed import MalformedBlockError
 from app.services.block_source import BadBlockError, BlockPrunedError
 from app.services.whales.block_look import BlockLook, look_through
 from app.services.whales.examination import Looked, new_whale
-from app.services.whales.followed import outpoints_of
 from app.services.whales.mempool_view import key_of
 from app.services.whales.telling import NO_FORECAST, reorganisation, whale_alert
 from app.services.whales.whale_store import BlockFlow
@@ -29,14 +28,13 @@ if TYPE_CHECKING:
     from app.services.whales.followed import Followed
     from app.services.whales.limits import DetectorLimits
     from app.services.whales.mempool_node import BlockPlace, MempoolNode
+    from app.services.whales.mempool_view import MempoolView
     from app.services.whales.whale_store import Whale, WhalePrediction, WhaleStore
 
 _log = logging.getLogger(__name__)
 
 # A block may carry a time that far from ours; what is older was mined while nobody looked.
 _FRESH = timedelta(hours=2)
-# More than there is: what no transaction moves.
-_BEYOND_SAT = 1 << 63
 
 
 class Blocks:
@@ -47,6 +45,7 @@ class Blocks:
         store: Knows the whales of earlier times.
         examination: Tells what a transaction moves.
         outlook: What waits, and what blocks hold.
+        view: Looks at what waits.
         chain: What has been looked through, and what comes next.
         candidates: What was in the mempool and has not been looked at.
         followed: The whales that wait.
@@ -63,6 +62,7 @@ class Blocks:
         store: WhaleStore,
         examination: Examination,
         outlook: Outlook,
+        view: MempoolView,
         chain: Chain,
         candidates: Candidates,
         followed: Followed,
@@ -75,6 +75,7 @@ class Blocks:
         self._store = store
         self._examination = examination
         self._outlook = outlook
+        self._view = view
         self._chain = chain
         self._candidates = candidates
         self._followed = followed
@@ -140,9 +141,6 @@ class Blocks:
         place, now = step.place, self._clocks.now()
         whales = self._store.whales_in(place.block_hash)
         predictions = self._predictions(whales)
-        conflicted = [whale for whale in whales if whale.status == "conflicted"]
-        rivals = self._returned_rivals(place, conflicted) if conflicted else {}
-        # From here on nothing is asked, and nothing can fail.
         held = [whale for whale in whales if whale.status != "conflicted"]
         self._draft.block(self._flow_of(place, held, now, is_connected=False))
         self._draft.tell(reorganisation(now, place.height - 1, [place.block_hash], [whale.txid for whale in whales]))
@@ -150,8 +148,9 @@ class Blocks:
         for whale in whales:
             if key_of(bytes.fromhex(whale.txid)) not in self._outlook:
                 self._fates.leave(whale, now, self._clocks.seconds())
-        for txid, raw in rivals.items():
-            self._candidates.add(txid, raw, "snapshot")
+        if len(held) < len(whales):
+            # What wanted the coins of these may be in the mempool now, and has been of no interest.
+            self._view.read_all_again()
         self._final_height = min(self._final_height, place.height - 1)
         self._chain.done(step)
 
@@ -161,17 +160,6 @@ class Blocks:
         if deep is None or place.height - self._limits.final_confirmations + 1 <= self._final_height:
             return []
         return [whale for whale in self._store.whales_in(deep) if whale.status != "missed"]
-
-    def _returned_rivals(self, place: BlockPlace, conflicted: Sequence[Whale]) -> dict[str, bytes]:
-        """Return what the block holds of that which these could not be mined for, and is in the mempool again."""
-        spent = {each for whale in conflicted for each in outpoints_of(whale)}
-        try:
-            look = look_through(self._node.raw_block(place.block_hash), _BEYOND_SAT, spent)
-        except BlockPrunedError:
-            return {}
-        txids = [parts.txid for parts in look.worth_a_look]
-        found = self._node.raw_transactions([bytes.fromhex(txid) for txid in txids])
-        return {txid: raw for txid, raw in zip(txids, found, strict=True) if raw is not None}
 
     def _predictions(self, whales: Sequence[Whale]) -> Sequence[WhalePrediction]:
         """Return what was predicted of these, and what is about them since they replaced others."""

@@ -120,6 +120,7 @@ class Detector:
             store=store,
             examination=examination,
             outlook=outlook,
+            view=self._view,
             chain=self._chain,
             candidates=self._candidates,
             followed=self._followed,
@@ -244,6 +245,8 @@ class Detector:
         """Take a snapshot when one is due, and see which whales it lacks."""
         now_seconds = self._clocks.seconds()
         self._watch.listen(self._node, now_seconds)
+        if self._view.is_to_be_read:
+            self._watch.resynchronise(now_seconds)
         if not self._watch.is_snapshot_due(now_seconds) or self._view.unread:
             return
         if not self._node.is_mempool_loaded():

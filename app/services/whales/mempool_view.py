@@ -58,7 +58,7 @@ class MempoolView:
         self._unpriced = TxidQueue()
         # Numbers below it tell of changes that the last snapshot holds already.
         self._next_sequence = 0
-        self._has_snapshot = False
+        self._is_to_be_read = True
         self._current_at_seconds = -math.inf
 
     @property
@@ -70,6 +70,15 @@ class MempoolView:
     def unread(self) -> int:
         """How many transactions have not been looked at since a snapshot showed them."""
         return len(self._unread)
+
+    @property
+    def is_to_be_read(self) -> bool:
+        """Whether the next snapshot will show what nobody knows, however long it has been waiting."""
+        return self._is_to_be_read
+
+    def read_all_again(self) -> None:
+        """What was not worth a look may be by now: with the next snapshot everything is looked at again."""
+        self._is_to_be_read = True
 
     @property
     def has_backlog(self) -> bool:
@@ -110,8 +119,7 @@ class MempoolView:
     def take_snapshot(self) -> None:
         """Ask for all that is in the mempool, and note what of it has to be looked at; may raise NodeError.
 
-        What the stream told before, and is in the snapshot, stays as it is; but of what it told before the first one it
-        is not known whether everything could be made of it.
+        What the stream told before, and is in the snapshot, stays as it is, but for what it told before the first one.
         """
         snapshot = self._node.snapshot()
         outlook, recently, unread, unpriced = self._outlook, self._recently, self._unread, self._unpriced
@@ -122,11 +130,11 @@ class MempoolView:
                 outlook.added(key)
                 unpriced.append(txid)
                 unread.append(txid)
-            elif not self._has_snapshot or key in recently:
+            elif self._is_to_be_read or key in recently:
                 unread.append(txid)
         outlook.sweep()
         recently.clear()
-        self._has_snapshot = True
+        self._is_to_be_read = False
         self._next_sequence = snapshot.sequence
 
     def read_on(self, source: str) -> None:

@@ -1,0 +1,106 @@
+"""What should become of whales by the contract, worked out slowly from what the node did.
+
+Knows nothing of messages, turns, rows or events: only what is in the mempool, what is in blocks, and what was there
+before. It is right for a detector that had the time to notice each thing before the next one happened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.fakes.whale_node import SimulatedNode
+from tests.fakes.whale_transactions import Sent
+
+AWAY_SECONDS = 600.0
+
+
+@dataclass
+class Fate:
+    """What is believed of a transaction.
+
+    Attributes:
+        block: The one that decided.
+        replaced_by: What may have taken its place: when a block leaves, several may have.
+        left_at: When it was last in the mempool.
+    """
+
+    transaction: Sent
+    status: str
+    is_alerted: bool
+    block: str | None = None
+    replaced_by: frozenset[str] = frozenset()
+    left_at: float | None = None
+
+
+class Truth:
+    """Fates by txid, of whales and of what took the place of one."""
+
+    def __init__(self, node: SimulatedNode, threshold_sat: int) -> None:
+        self.fates: dict[str, Fate] = {}
+        self._node = node
+        self._threshold_sat = threshold_sat
+        self._active = list(node.chain.active)
+
+    def notice(self, now_seconds: float) -> None:
+        """Take in what the node has done since the last time."""
+        mempool = {each.txid: each for each in self._node.pool.transactions}
+        for fate in self.fates.values():
+            if fate.status == "pending" and fate.transaction.txid not in mempool and fate.left_at is None:
+                fate.left_at = now_seconds
+        self._notice_blocks_that_left(set(mempool), now_seconds)
+        for transaction in mempool.values():
+            self._notice_waiting(transaction)
+        for block_hash in self._node.chain.active:
+            if block_hash not in self._active:
+                self._notice_block(block_hash)
+        self._active = list(self._node.chain.active)
+
+    def pass_time(self, now_seconds: float) -> None:
+        """Let go what has been away for too long."""
+        for fate in self.fates.values():
+            if fate.left_at is not None and now_seconds - fate.left_at > AWAY_SECONDS:
+                fate.status, fate.left_at = "dropped", None
+
+    def is_whale(self, transaction: Sent) -> bool:
+        return transaction.moved_sat >= self._threshold_sat
+
+    def _notice_blocks_that_left(self, mempool: set[str], now_seconds: float) -> None:
+        left = [each for each in self._active if each not in self._node.chain.active]
+        for fate in self.fates.values():
+            if fate.block in left:
+                fate.status, fate.block, fate.is_alerted = "pending", None, True
+                fate.left_at = None if fate.transaction.txid in mempool else now_seconds
+
+    def _notice_waiting(self, transaction: Sent) -> None:
+        rivals = [fate for fate in self.fates.values() if fate.status == "pending" and _are_rivals(fate, transaction)]
+        fate = self.fates.get(transaction.txid)
+        if fate is None and (rivals or self.is_whale(transaction)):
+            self.fates[transaction.txid] = Fate(transaction, "pending", is_alerted=self.is_whale(transaction))
+        elif fate is not None:
+            fate.status, fate.left_at, fate.replaced_by = "pending", None, frozenset()
+        for rival in rivals:
+            waiting = [each for each in self._node.pool.transactions if _are_rivals(rival, each)]
+            rival.status, rival.left_at = "replaced", None
+            rival.replaced_by = frozenset(each.txid for each in waiting)
+
+    def _notice_block(self, block_hash: str) -> None:
+        held = self._node.chain.blocks[block_hash].transactions
+        spent = {outpoint for transaction in held for outpoint in transaction.outpoints}
+        for transaction in held:
+            fate = self.fates.get(transaction.txid)
+            if fate is not None:
+                fate.status, fate.block, fate.left_at, fate.replaced_by = "confirmed", block_hash, None, frozenset()
+            elif self.is_whale(transaction):
+                self.fates[transaction.txid] = Fate(transaction, "missed", is_alerted=False, block=block_hash)
+        for fate in self.fates.values():
+            if fate.status == "pending" and not spent.isdisjoint(fate.transaction.outpoints):
+                fate.status, fate.block, fate.left_at = "conflicted", block_hash, None
+
+
+def _are_rivals(fate: Fate, transaction: Sent) -> bool:
+    return fate.transaction.txid != transaction.txid and share_a_coin(fate.transaction, transaction)
+
+
+def share_a_coin(one: Sent, other: Sent) -> bool:
+    """Return whether only one of two transactions can be in the chain."""
+    return not set(one.outpoints).isdisjoint(other.outpoints)
