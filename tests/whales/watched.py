@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.node.lively_chain import LivelyChain
+from tests.node.programs.life.pace import Pace
 from tests.node.programs.life.whales import Whales
 from tests.whales.appliance import SAT_PER_BTC, Row, WhaleAppliance, whale_appliance
 from tests.whales.client import FaithfulClient, Received
 
 # Every whale of these tests moves at least so much.
-WHALE_SAT = 10 * SAT_PER_BTC
+WHALE_BTC = 10
+WHALE_SAT = WHALE_BTC * SAT_PER_BTC
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,16 @@ class Watched:
 
 
 @contextmanager
-def watched(directory: Path, *node_options: str) -> Iterator[Watched]:
-    """Start everything, and wait until a first whale was seen; `node_options` are further arguments of bitcoind."""
-    with whale_appliance(directory, threshold_btc=WHALE_SAT / SAT_PER_BTC, node_options=node_options) as appliance:
-        life = appliance.chain()
+def watched(directory: Path, *node_options: str, pace: Pace | None = None) -> Iterator[Watched]:
+    """Start everything, and wait until a first whale was seen.
+
+    Args:
+        directory: Of all files.
+        node_options: Further arguments of bitcoind.
+        pace: Of the generator; without it there is little but what a test sends.
+    """
+    with whale_appliance(directory, threshold_btc=WHALE_BTC, node_options=node_options) as appliance:
+        life = appliance.chain(pace)
         appliance.label_exchanges()
         with appliance.client(last_event_id=0) as client:
             appliance.detector.start()
