@@ -7,7 +7,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from whale_stream import FileBookmark, Filters, RefusedError, Token, events
 
 from tests.deploy.program import program
 from tests.fakes.api_service import PASSWORD, ApiService, serving
-from tests.fakes.example_client import breaks, ids, position_of, watcher
+from tests.fakes.example_client import awaited, breaks, ids, position_of, watcher
 from tests.fakes.stream_client import connected
 from tests.fakes.stream_service import CHECKOUT, StreamService, free_port, running, until
 
@@ -41,31 +40,26 @@ def test_a_token_is_renewed_in_place_before_it_expires(
         given.append(time.monotonic())
         return Token(service.token(exp=int(time.time()) + 4), lifetime_seconds=3)
 
-    with (
-        closing(events(service.url, sign_in, bookmark=bookmark)) as stream,
-        ThreadPoolExecutor() as waiting,
-    ):
-        following = waiting.submit(next, stream)
+    with closing(events(service.url, sign_in, bookmark=bookmark)) as stream:
+        following = awaited(stream)
         # The first is long worth nothing by then.
         until(lambda: len(given) >= 4, "three renewals")
-        appended = service.append(1.0)
-        assert following.result()["event_id"] == appended[0]
+        (appended,) = service.append(1.0)
+        assert following()["event_id"] == appended
     assert breaks(caplog) == []
 
 
 def test_a_client_that_does_not_know_how_long_its_token_lasts_comes_back_with_another(
     service: StreamService, bookmark: FileBookmark, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with (
-        closing(
-            events(service.url, lambda: Token(service.token(exp=int(time.time()) + 2)), bookmark=bookmark)
-        ) as stream,
-        ThreadPoolExecutor() as waiting,
-    ):
-        following = waiting.submit(next, stream)
+    def sign_in() -> Token:
+        return Token(service.token(exp=int(time.time()) + 2))
+
+    with closing(events(service.url, sign_in, bookmark=bookmark)) as stream:
+        following = awaited(stream)
         until(lambda: bool(breaks(caplog)), "the first token to expire")
-        appended = service.append(1.0)
-        assert following.result()["event_id"] == appended[0]
+        (appended,) = service.append(1.0)
+        assert following()["event_id"] == appended
     assert "expired" in breaks(caplog)[0]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ from sqlalchemy import update
 from whale_stream import FileBookmark, Filters, Position, events
 
 from app.adapters.database.tables import EventLogIdentityRow
-from tests.fakes.example_client import breaks, ids, kill_9, watcher
+from tests.fakes.example_client import awaited, breaks, ids, kill_9, watcher
 from tests.fakes.stream_client import joined
 from tests.fakes.stream_events import alert
 from tests.fakes.stream_service import StreamService, until
@@ -65,16 +64,13 @@ def test_a_client_without_a_past_begins_with_now_and_misses_nothing_from_then_on
 ) -> None:
     service.append(1.0)
     bookmark = FileBookmark(tmp_path / "place.json")
-    with (
-        closing(events(service.url, lambda: watcher(service), bookmark=bookmark)) as stream,
-        ThreadPoolExecutor() as waiting,
-    ):
-        first = waiting.submit(next, stream)
+    with closing(events(service.url, lambda: watcher(service), bookmark=bookmark)) as stream:
+        first = awaited(stream)
         until(lambda: bookmark.read() is not None, "the client to be let in")
         kill_9(service)
         (missed,) = service.append(2.0)
         service.start()
-        assert first.result()["event_id"] == missed
+        assert first()["event_id"] == missed
 
 
 def test_a_client_that_is_too_slow_is_sent_away_and_still_gets_everything(
@@ -134,13 +130,12 @@ def test_a_log_that_was_replaced_while_the_client_was_away_is_told_of_once(
     bookmark.write(Position("of the log before the restore", 1))
     with closing(events(service.url, lambda: watcher(service), bookmark=bookmark)) as stream:
         assert next(stream)["reason"] == "log_replaced"
-        with ThreadPoolExecutor() as waiting:
-            following = waiting.submit(next, stream)
-            until(lambda: now_at(bookmark) == last, "the notice to be dealt with")
-            kill_9(service)
-            later = service.append(2.0)
-            service.start()
-            assert following.result()["event_id"] == later[0]
+        following = awaited(stream)
+        until(lambda: now_at(bookmark) == last, "the notice to be dealt with")
+        kill_9(service)
+        (later,) = service.append(2.0)
+        service.start()
+        assert following()["event_id"] == later
 
 
 def now_at(bookmark: FileBookmark) -> int | None:
@@ -149,14 +144,19 @@ def now_at(bookmark: FileBookmark) -> int | None:
 
 
 def test_who_was_away_too_long_is_told_and_given_all_that_can_still_be_sent(
-    service: StreamService, bookmark: FileBookmark
+    service: StreamService, bookmark: FileBookmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.append(1.0, age=timedelta(hours=30))
     recent = service.append(2.0, 3.0)
-    # The second time as well, should it have had none of them when it was broken off.
+    # Cut off while it is told, it is told again.
     for _ in range(2):
         with closing(events(service.url, lambda: watcher(service), bookmark=bookmark)) as stream:
             assert next(stream)["reason"] == "too_old"
+    written: list[int] = []
+    monkeypatch.setattr(bookmark, "write", lambda position: written.append(position.last_event_id))
+    (later,) = service.append(4.0)
     with closing(events(service.url, lambda: watcher(service), bookmark=bookmark)) as stream:
         assert next(stream)["reason"] == "too_old"
-        assert ids(stream, 2) == recent
+        assert ids(stream, 3) == [*recent, later]
+    # Having been told is no place from which to go on: a break would cost what was still to be sent.
+    assert written == recent

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from whale_stream import Message, Position, Token
 
-from tests.fakes.stream_client import connected
+from tests.fakes.stream_client import PATIENCE_SECONDS, connected
 from tests.fakes.stream_service import CHECKOUT, StreamService, until
 
 EXAMPLES = CHECKOUT / "docs" / "examples"
@@ -42,6 +44,13 @@ def kill_9(service: StreamService) -> None:
 def ids(messages: Iterator[Message], count: int) -> list[int]:
     """Return the ids of the next `count` messages, all of which must be events."""
     return [message["event_id"] for message in islice(messages, count)]
+
+
+def awaited(messages: Iterator[Message]) -> Callable[[], Message]:
+    """Wait for the next message in a thread, which a test that fails leaves behind; return what gives the message."""
+    received: SimpleQueue[Message] = SimpleQueue()
+    threading.Thread(target=lambda: received.put(next(messages)), daemon=True).start()
+    return lambda: received.get(timeout=PATIENCE_SECONDS)
 
 
 def breaks(caplog: pytest.LogCaptureFixture) -> list[str]:
