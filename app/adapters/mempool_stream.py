@@ -27,11 +27,14 @@ _CONNECT_MILLISECONDS = 5_000
 # A host that went away without a word is noticed within two minutes.
 _KEEPALIVE_IDLE_SECONDS, _KEEPALIVE_INTERVAL_SECONDS, _KEEPALIVE_PROBES = 60, 15, 4
 
+# To wake up for every message costs five times as much as to receive it. Nobody notices that an alert is this much
+# later, and two thousand transactions a second come eight messages at a time.
+_GATHER_SECONDS = 0.002
+
 # How many, nobody can tell.
 _LOST_SOME = Heard(Topic.LOST, b"", 0)
 
 _NOW = int(zmq.NOBLOCK)
-_MORE = int(zmq.RCVMORE)
 
 _log = logging.getLogger(__name__)
 
@@ -122,7 +125,9 @@ class ZmqMempoolStream:
         try:
             while len(heard) < most:
                 self._hear(heard, flags)
-                flags = _NOW
+                if flags != _NOW:
+                    time.sleep(_GATHER_SECONDS)
+                    flags = _NOW
         except zmq.Again:
             pass
         if len(heard) > known:
@@ -151,11 +156,13 @@ class ZmqMempoolStream:
             heard.append(_LOST_SOME)
 
     def _frames(self, flags: int) -> list[bytes]:
-        # As the library's recv_multipart, in two thirds of its time.
-        receive, option = self._socket.recv, self._socket.get
-        frames = [receive(flags)]
-        while option(_MORE):
-            frames.append(receive(_NOW))
+        # As the library's recv_multipart, in half of its time: that asks after each frame whether there are more.
+        receive = self._socket.recv
+        frame = receive(flags, copy=False)
+        frames = [frame.bytes]
+        while frame.more:
+            frame = receive(_NOW, copy=False)
+            frames.append(frame.bytes)
         return frames
 
     def _warn(self) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # In one request: some milliseconds of the node's time.
 _RAW_BATCH = 200
 _ENTRY_BATCH = 200
+# A request takes as long as fifty entries in it, so few are not asked for at once.
+_GATHER_SECONDS = 0.1
 # The two messages about a transaction come within this time, unless the node is cut off altogether.
 _PAIR_SECONDS = 10.0
 # Less of the mempool does not tell what is ahead.
@@ -59,7 +61,7 @@ class MempoolView:
         # Numbers below it tell of changes that the last snapshot holds already.
         self._next_sequence = 0
         self._is_to_be_read = True
-        self._current_at_seconds = -math.inf
+        self._current_at_seconds = self._asked_at_seconds = -math.inf
 
     @property
     def waiting(self) -> int:
@@ -82,8 +84,8 @@ class MempoolView:
 
     @property
     def has_backlog(self) -> bool:
-        """Whether anything is still to be asked for."""
-        return bool(len(self._unread) or len(self._unpriced))
+        """Whether anything is still to be asked for, and not better with what comes in the next moment."""
+        return bool(len(self._unread) or (len(self._unpriced) and not self._is_little_unpriced))
 
     def knows(self, txid: bytes) -> bool:
         """Return whether a transaction is in the mempool."""
@@ -165,7 +167,10 @@ class MempoolView:
             self._current_at_seconds = now_seconds
 
     def price(self, now_seconds: float) -> None:
-        """Ask for the fees of some of what has none yet; may raise NodeError."""
+        """Ask for the fees of some of what has none yet, once that is worth a request; may raise NodeError."""
+        if self._is_little_unpriced and now_seconds - self._asked_at_seconds < _GATHER_SECONDS:
+            return
+        self._asked_at_seconds = now_seconds
         txids = self._unpriced.first(_ENTRY_BATCH)
         waiting = [txid for txid in txids if self.knows(txid)]
         if waiting:
@@ -185,3 +190,7 @@ class MempoolView:
     @property
     def _is_mostly_priced(self) -> bool:
         return self._outlook.priced_share >= _LEAST_PRICED_SHARE
+
+    @property
+    def _is_little_unpriced(self) -> bool:
+        return len(self._unpriced) < _ENTRY_BATCH and self._is_mostly_priced
