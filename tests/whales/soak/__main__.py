@@ -88,6 +88,7 @@ def _findings(  # noqa: PLR0913, PLR0917 - all that a soak leaves behind
     blocks = [appliance.node.call("getblock", appliance.node.call("getblockhash", height)) for height in heights]
     return Findings(
         minutes=(ended - began) / 60,
+        sent=sum(count for kind, count in it.life.present.counts.items() if not kind.startswith("refused")),
         transactions=sum(block["nTx"] - 1 for block in blocks),
         blocks=len(blocks),
         course=course,

@@ -14,7 +14,9 @@ PAYMENTS_A_SECOND = 200
 BLOCK_SECONDS = 10.0
 _STEP_SECONDS, _LOOK_SECONDS = 0.2, 1.0
 _ACT_SECONDS = 1.0
-_MOST_LATE_SECONDS = 1.0
+# What was not sent while bitcoind was away is sent after it, so many at once.
+_MOST_LATE_SECONDS = 10.0
+_MOST_AT_ONCE = 400
 _BETWEEN_FAULTS_SECONDS = 40.0
 # Until all parts that were killed are at work again.
 _RECOVERY_SECONDS = 12.0
@@ -66,7 +68,10 @@ class Course:
     def _step(self, traffic: Traffic, are_blocks_safe: bool) -> None:  # noqa: FBT001 - as a Storm calls it
         now = time.monotonic()
         late_seconds, self._paid_at = min(now - self._paid_at, _MOST_LATE_SECONDS), now
-        traffic.pay(PAYMENTS_A_SECOND * late_seconds)
+        wanted = PAYMENTS_A_SECOND * late_seconds
+        while wanted > 0:
+            traffic.pay(min(wanted, _MOST_AT_ONCE))
+            wanted -= _MOST_AT_ONCE
         if now >= self._act_at:
             self._act_at = now + self._chance.expovariate(1 / _ACT_SECONDS)
             traffic.act(with_blocks=False)

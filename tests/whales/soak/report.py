@@ -17,7 +17,7 @@ from tests.whales.soak.memory import Life
 from tests.whales.verdict import Verdict
 
 # Of something that was ended or started, a whale that was sent in this time before or after it tells nothing of speed.
-_BEFORE_SECONDS, _AFTER_SECONDS = 1.0, 10.0
+_BEFORE_SECONDS, _AFTER_SECONDS = 1.0, 20.0
 _MOST_SHOWN = 5
 
 
@@ -27,6 +27,7 @@ class Findings:
 
     Attributes:
         minutes: How long it took.
+        sent: Transactions that bitcoind accepted.
         transactions: That blocks hold, coinbases aside.
         blocks: That were mined, those that were taken back aside.
         course: What was done.
@@ -39,6 +40,7 @@ class Findings:
     """
 
     minutes: float
+    sent: int
     transactions: int
     blocks: int
     course: Course
@@ -95,7 +97,10 @@ def table(findings: Findings) -> Iterator[str]:
 
 def _rows(findings: Findings) -> Iterator[tuple[str, str]]:
     found, faults = findings.verdict, findings.course.storm.faults
-    yield "transactions in blocks", f"{findings.transactions} ({findings.transactions / findings.minutes / 60:.0f}/s)"
+    yield (
+        "transactions sent; in blocks",
+        (f"{findings.sent} ({findings.sent / findings.minutes / 60:.0f}/s); {findings.transactions}"),
+    )
     yield "blocks; reorganisations", f"{findings.blocks}; {findings.course.storm.traffic.acts['reorganisation']}"
     yield "whales that existed", str(len(found.existed))
     yield (
