@@ -131,7 +131,8 @@ class Blocks:
         waited = [whale for whale in [*held, *unknown] if whale.status != "missed"]
         self._fates.confirm(waited, predictions, place.height, place.block_hash, at)
         self._fates.conflict(rivals, predictions, place.height, place.block_hash, at)
-        self._fates.finish(final, predictions, at)
+        # Nobody was told of those that were missed.
+        self._fates.finish([whale for whale in final if whale.status != "missed"], predictions, at)
         self._draft.block(self._flow_of(place, [*held, *unknown], self._clocks.now(), is_connected=True))
         self._final_height = max(self._final_height, place.height - self._limits.final_confirmations + 1)
         self._forget(look, at)
