@@ -1,0 +1,74 @@
+"""Transactions between the moment they were heard of and the moment they have been looked at."""
+
+from __future__ import annotations
+
+from app.services.whales.candidates import Candidate, Candidates
+
+
+def test_one_is_ready_when_its_bytes_and_the_word_that_it_entered_are_there() -> None:
+    candidates = Candidates(10)
+    candidates.heard("a", b"raw")
+    assert candidates.ready(5) == {}
+    assert candidates.entered("a")
+    assert candidates.ready(5) == {"a": Candidate(b"raw", "stream")}
+    assert len(candidates) == 1
+
+
+def test_they_are_looked_at_in_their_order_and_stay_until_that_is_done() -> None:
+    candidates = Candidates(10)
+    for name in "abc":
+        candidates.add(name, b"", "stream")
+    assert list(candidates.ready(2)) == ["a", "b"]
+    candidates.done("a")
+    assert list(candidates.ready(2)) == ["b", "c"]
+
+
+def test_no_more_wait_for_their_other_half_than_may() -> None:
+    candidates = Candidates(2)
+    for name in "abc":
+        candidates.heard(name, b"")
+    assert all(candidates.entered(name) for name in "abc")
+    assert list(candidates.ready(9)) == ["b", "c"]
+
+
+def test_no_more_are_ready_than_may_and_those_beyond_are_said_to_be_turned_away() -> None:
+    candidates = Candidates(2)
+    assert candidates.add("a", b"", "stream")
+    assert candidates.add("b", b"", "stream")
+    assert candidates.is_full
+    assert candidates.add("a", b"", "stream")
+    assert not candidates.add("c", b"", "stream")
+    candidates.heard("d", b"")
+    assert not candidates.entered("d")
+    candidates.done("a")
+    assert candidates.add("c", b"", "stream")
+
+
+def test_one_that_left_the_mempool_waits_for_a_block_and_then_no_longer() -> None:
+    candidates = Candidates(10)
+    candidates.add("a", b"raw", "stream")
+    candidates.vanish("a", 5.0)
+    candidates.vanish("never there", 5.0)
+    assert len(candidates) == 0
+    assert candidates.source_of("a") == "stream"
+    assert candidates.not_shown(4.9) == {}
+    assert candidates.not_shown(5.0) == {"a": Candidate(b"raw", "stream")}
+    candidates.mined("a")
+    assert candidates.not_shown(9.0) == {}
+    assert candidates.source_of("a") is None
+
+
+def test_one_whose_bytes_could_not_be_had_is_remembered_for_a_block() -> None:
+    candidates = Candidates(2)
+    for name in "abc":
+        candidates.unread(name)
+    assert [candidates.source_of(name) for name in "abc"] == [None, "snapshot", "snapshot"]
+    candidates.mined("b")
+    assert candidates.source_of("b") is None
+
+
+def test_one_is_looked_at_again_a_few_times() -> None:
+    candidates = Candidates(10)
+    assert [candidates.may_retry("a") for _ in range(5)] == [True, True, True, False, False]
+    candidates.done("a")
+    assert candidates.may_retry("a")
