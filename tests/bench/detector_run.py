@@ -35,10 +35,10 @@ class Watcher:
     stream: StreamService
     process: ServicePart
 
-    def begin(self, node: ReplayedNode, recording: Recording) -> None:
+    def begin(self, node: ReplayedNode, recording: Recording, *, finds_whales: bool = True) -> None:
         """Start it, and return once it has looked at all that waits before the first frame."""
         waiting = len(recording.waiting)
-        before = len(set(recording.whales).intersection(recording.waiting))
+        before = len(set(recording.whales).intersection(recording.waiting)) if finds_whales else 0
         self.process.start()
 
         def is_ready() -> bool:

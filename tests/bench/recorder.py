@@ -35,7 +35,7 @@ _KEPT = CHECKOUT / ".make" / "bench"
 _STEP_SECONDS = 0.05
 _KNOWN_BLOCKS = 30
 _LEAST_PAYMENTS = 20
-_TEMPLATE_SECONDS = 2.0
+_TEMPLATE_SECONDS = 10.0
 _BATCH = 200
 _QUEUE_MESSAGES = 100_000
 _TIMED_ROUNDS = 5
@@ -64,7 +64,7 @@ class Scene:
     seconds: float = 100
     per_second: float = 200
     share_whales: float = 1 / 200
-    threshold_btc: float = 20
+    threshold_btc: float = 50
     waiting: int = 5_000
     block_after: float = 50
 

@@ -123,7 +123,10 @@ class ReplayAnswers:
             return b"null"
         return found
 
-    def _snapshot(self, _: Params) -> bytes:
+    def _snapshot(self, params: Params) -> bytes:
+        if params[0]:
+            entries = (b'"%b":%b' % (txid.encode(), self._recording.entries[txid]) for txid in self._waiting)
+            return b"{" + b",".join(entries) + b"}"
         return _json({"txids": list(self._waiting), "mempool_sequence": self._sequence})
 
     def _chain_info(self, _: Params) -> bytes:

@@ -60,6 +60,7 @@ class ReplayedNode:
         self._process = process
         told = self._line()
         self.rpc_url: str = told["rpc_url"]
+        self.zmq_address: str = told["zmq_address"]
 
     def asked(self) -> dict[str, int]:
         """Return how often each method was called."""
@@ -149,7 +150,7 @@ class Publisher:
     def __init__(self, recording: Recording) -> None:
         self.address = f"tcp://127.0.0.1:{free_port()}"
         self._recording = recording
-        self._whales = set(recording.whales)
+        self._whales = set(recording.whales).difference(recording.waiting)
         # Hashing is no work for the time of sending.
         self._txids = [read_parts(frame.body).txid if frame.topic == RAWTX else "" for frame in recording.frames]
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -208,7 +209,7 @@ async def run(path: Path) -> None:
     answers = ReplayAnswers(recording, publisher.address)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(answers), "127.0.0.1", 0)
-    say({"rpc_url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"})
+    say({"rpc_url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "zmq_address": publisher.address})
     while order := (await loop.run_in_executor(None, sys.stdin.readline)).strip():
         say(answers.asked if order == "asked" else await publisher.publish(float(order), answers))
 

@@ -1,0 +1,122 @@
+"""From a message of the node to a thousand clients: detector, database, doorbell and whoever serves the clients."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.detector_run import Watcher, watcher
+from tests.bench.recording import Recording
+from tests.bench.replay_node import replayed
+from tests.bench.stream_clients import connected
+from tests.bench.stream_servers import cpu_seconds
+from tests.fakes.published import CHECKOUT
+from tests.fakes.stream_service import StreamService, free_port, running, until
+
+
+@dataclass(frozen=True)
+class Served:
+    """Who serves clients: where, and in which process."""
+
+    url: str
+    pid: int
+
+
+Serving = Callable[[StreamService], AbstractContextManager[Served]]
+
+
+@dataclass(frozen=True)
+class ClientsRun:
+    """What a run showed.
+
+    Attributes:
+        delays_ms: From the sending of a whale's bytes to its alert at a client, for each whale and client, in order.
+        detector_cpu_seconds: What the detector used for it.
+        server_cpu_seconds: What the server used.
+        memory_mb: Of the detector at the end, resident.
+    """
+
+    delays_ms: list[float]
+    detector_cpu_seconds: float
+    server_cpu_seconds: float
+    memory_mb: float
+
+    def quantile_ms(self, share: float) -> float:
+        """Return the delay below which that share of all lies."""
+        return self.delays_ms[min(len(self.delays_ms) - 1, int(len(self.delays_ms) * share))]
+
+
+@contextmanager
+def ours(service: StreamService) -> Iterator[Served]:
+    """Serve by `utxoracle-websocket`."""
+    with running(service):
+        yield Served(service.url, service.worker_pid)
+
+
+@contextmanager
+def log_peer(service: StreamService) -> Iterator[Served]:
+    """Serve by `websockets.broadcast`."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.bench.log_peer", str(port), str(service.directory)]
+    with subprocess.Popen(command, cwd=CHECKOUT) as process:
+        try:
+            until(lambda: listens(port), "the peer to listen")
+            yield Served(f"ws://127.0.0.1:{port}/ws/whales", process.pid)
+        finally:
+            process.kill()
+
+
+def clients_run(kept: Path, recording: Recording, per_second: float, clients: int, serve: Serving) -> ClientsRun:
+    """Replay a recording to a detector whose alerts go to clients; whatever is not as it must be fails.
+
+    Args:
+        kept: The file of the recording.
+        recording: What is in it.
+        per_second: Transactions.
+        clients: How many.
+        serve: Who serves them.
+    """
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        replayed(kept) as node,
+        watcher(Path(directory), node.rpc_url, recording.threshold_sat) as it,
+        serve(it.stream) as served,
+    ):
+        it.begin(node, recording)
+        tokens = [it.stream.token() for _ in range(clients)]
+        with connected(served.url, tokens, clients) as audience:
+            before, detector_cpu, server_cpu = it.event_count(), it.cpu_seconds(), cpu_seconds(served.pid)
+            sent = node.replay(per_second)
+            until(lambda: len(it.alerts()) >= len(recording.whales), "an alert to each whale")
+            detector_cpu = it.cpu_seconds() - detector_cpu
+            memory_mb = it.memory_mb("VmRSS")
+            it.process.stop()
+            receipts = audience.receipts(it.event_count() - before)
+            server_cpu = cpu_seconds(served.pid) - server_cpu
+            check(it, recording, sent.unknown, receipts.faults)
+            times = {txid: receipts.times[event] for txid, event in it.alerts().items() if txid in sent.at}
+        delays = sorted((at - sent.at[txid]) * 1e3 for txid, received in times.items() for at in received)
+        return ClientsRun(delays, detector_cpu, server_cpu, memory_mb)
+
+
+def check(it: Watcher, recording: Recording, unknown: list[str], faults: list[str]) -> None:
+    """Fail unless each whale of the recording was alerted to, nothing else was, and everything came to everybody."""
+    if unknown:
+        raise AssertionError(f"{len(unknown)} questions that the recording has no answer to: {unknown[:5]}")
+    if faults:
+        raise AssertionError(f"{len(faults)} faults: {faults[:5]}")
+    alerted, expected = set(it.alerts()), set(recording.whales)
+    if alerted != expected:
+        raise AssertionError(f"not alerted to: {expected - alerted}; no whales: {alerted - expected}")
+
+
+def listens(port: int) -> bool:
+    """Return whether somebody listens at a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
