@@ -308,12 +308,11 @@ def test_a_past_fault_of_an_upstream_is_tried_again_and_never_a_failure(  # noqa
 def test_a_drop_in_that_changes_one_line_of_the_sandbox_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    expected = ["ProtectKernelTunables=yes", "ProtectHome=yes", "IPAddressAllow=localhost"]
-    (tmp_path / "a.service").write_text(
-        "\n".join([*expected, "ProtectHome=read-only", "IPAddressAllow=192.0.2.1"]), encoding="utf-8"
-    )
+    expected = ["ProtectKernelTunables=yes", "ProtectHome=yes", "IPAddressAllow=localhost", "SystemCallFilter=@some"]
+    added = ["ProtectHome=read-only", "IPAddressAllow=192.0.2.1", *units.NEEDED]
+    (tmp_path / "a.service").write_text("\n".join([*expected, *added]), encoding="utf-8")
     weak, harmless = tmp_path / "weak.conf", tmp_path / "harmless.conf"
-    weak.write_text("[Service]\nProtectKernelTunables = no\nIPAddressAllow=any\n", encoding="utf-8")
+    weak.write_text(f"[Service]\nProtectKernelTunables = no\nIPAddressAllow=any\n{units.NEEDED[0]}\n", encoding="utf-8")
     harmless.write_text("[Service]\nNice=5\nProtectHome=yes\n", encoding="utf-8")
     monkeypatch.setattr(units, "SYSTEMD", tmp_path)
 
@@ -326,11 +325,12 @@ def test_a_drop_in_that_changes_one_line_of_the_sandbox_is_named(
     assert units.sandbox("a.service", expected, 1.5)["ok"]
     drop_ins = f"{harmless} {weak}"
     told = units.sandbox("a.service", expected, 1.5)["message"]
-    assert told.startswith(f"{weak} sets ProtectKernelTunables = no, IPAddressAllow=any; remove {weak}")
+    assert told.startswith(f"{weak} sets ProtectKernelTunables = no, IPAddressAllow=any, {units.NEEDED[0]}; remove")
     drop_ins = ""
     with (tmp_path / "a.service").open("a", encoding="utf-8") as file:
-        file.write("\nProtectKernelTunables=no\n")
-    assert "sets ProtectKernelTunables=no; deploy again" in units.sandbox("a.service", expected, 1.5)["message"]
+        file.write(f"\nProtectKernelTunables=no\n{units.NEEDED[0]} @more\n")
+    told = units.sandbox("a.service", expected, 1.5)["message"]
+    assert f"sets ProtectKernelTunables=no, {units.NEEDED[0]} @more; deploy again" in told
 
 
 class _Page(BaseHTTPRequestHandler):

@@ -28,6 +28,8 @@ LET_DOWN = "2"
 START_SECONDS = 600
 # What a unit of ours may add to the sandbox, by the settings; tests/deploy/test_templates.py has their reasons.
 EXCEPTIONS = ("ProtectHome=read-only", "IPAddressAllow=")
+# And what one of them cannot do without, as a whole line.
+NEEDED = ("SystemCallFilter=sched_setscheduler",)
 # How systemd says that a service has no watchdog.
 UNWATCHED = {"0", "infinity"}
 SYSTEMD = Path("/etc/systemd/system")
@@ -214,7 +216,7 @@ def sandbox(unit: str, expected: list[str], exposure_max: float) -> Check:
     problems = [f"{file} lacks {', '.join(missing)}; deploy again"] if missing else []
     drop_ins = [Path(name) for name in properties(unit, "DropInPaths").get("DropInPaths", "").split()]
     for each in [file, *drop_ins]:
-        if weaker := weakening(each, expected, EXCEPTIONS if each == file else ()):
+        if weaker := weakening(each, expected, is_ours=each == file):
             remedy = "deploy again" if each == file else f"remove {each} and `systemctl daemon-reload`"
             problems.append(f"{each} sets {', '.join(weaker)}; {remedy}")
     analysed = run("systemd-analyze", "security", "--no-pager", unit)
@@ -232,11 +234,15 @@ def lines_of(file: Path) -> list[str]:
     return [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-def weakening(file: Path, expected: list[str], exceptions: tuple[str, ...]) -> list[str]:
-    """Return the lines of `file` that change what the sandbox sets, since a score hardly shows the loss of one."""
+def weakening(file: Path, expected: list[str], *, is_ours: bool) -> list[str]:
+    """Return the lines of `file` that change what the sandbox sets, since a score hardly shows the loss of one.
+
+    The unit's own file may have some of them.
+    """
     keys = {line.partition("=")[0] for line in expected}
     set_here = [line for line in lines_of(file) if re.split(r"\s*=", line)[0] in keys]
-    return [line for line in set_here if line not in expected and not line.startswith(exceptions)]
+    others = [line for line in set_here if line not in expected]
+    return [line for line in others if not (is_ours and (line in NEEDED or line.startswith(EXCEPTIONS)))]
 
 
 def unit_files(units: list[str]) -> Check:
