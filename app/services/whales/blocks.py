@@ -131,8 +131,7 @@ class Blocks:
         waited = [whale for whale in [*held, *unknown] if whale.status != "missed"]
         self._fates.confirm(waited, predictions, place.height, place.block_hash, at)
         self._fates.conflict(rivals, predictions, place.height, place.block_hash, at)
-        # Nobody was told of those that were missed.
-        self._fates.finish([whale for whale in final if whale.status != "missed"], predictions, at)
+        self._fates.finish(final, predictions, at)
         self._draft.block(self._flow_of(place, [*held, *unknown], self._clocks.now(), is_connected=True))
         self._final_height = max(self._final_height, place.height - self._limits.final_confirmations + 1)
         self._forget(look, at)
@@ -160,6 +159,7 @@ class Blocks:
         deep = self._chain.hash_at_depth(self._limits.final_confirmations - 1)
         if deep is None or place.height - self._limits.final_confirmations + 1 <= self._final_height:
             return []
+        # Nobody was told of those that were missed.
         return [whale for whale in self._store.whales_in(deep) if whale.status != "missed"]
 
     def _predictions(self, whales: Sequence[Whale]) -> Sequence[WhalePrediction]:

@@ -89,6 +89,8 @@ class Chain:
     def disconnected(self, block_hash: str, now_seconds: float) -> None:
         """The node said that it disconnected a block."""
         self._targets.append(Target(block_hash, "disconnected", now_seconds))
+        # The way that was known may lead over it.
+        self._route.clear()
 
     def lead_to(self, tip: BlockPlace, due_seconds: float) -> bool:
         """The node's tip is here; until it is due the stream may tell how it came there.

@@ -207,3 +207,15 @@ def test_the_tip_of_an_old_snapshot_leads_nowhere_when_the_chain_has_left_it(wat
     watch.wait(10)
     assert watch.figures["tip_height"] == watch.node.chain.tip.block.height
     assert watch.store.told("reorg") == []
+
+
+def test_a_block_that_left_while_the_store_was_away_empties_nothing_of_what_waits(watch: Watch) -> None:
+    watch.send(5)
+    watch.store.is_failing = True
+    watch.node.mine(*watch.node.pool.transactions)
+    watch.wait(2)
+    watch.node.take_back()
+    watch.store.is_failing = False
+    watch.wait(5)
+    assert watch.figures["waiting"] == 1
+    assert watch.store.told("reorg") == []
