@@ -247,7 +247,7 @@ class Detector:
         self._watch.listen(self._node, now_seconds)
         if self._view.is_to_be_read:
             self._watch.resynchronise(now_seconds)
-        if not self._watch.is_snapshot_due(now_seconds) or self._view.unread:
+        if not self._watch.is_snapshot_due(now_seconds, is_busy=bool(self._view.unread)):
             return
         if not self._node.is_mempool_loaded():
             raise NodeNotReadyError("bitcoind still loads its mempool")

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 # However much is lost: a snapshot of a full mempool takes the node, and us, a second.
 _LEAST_SECONDS = 1.0
+# While what the last one showed is still being read; after more, it is not known any longer what was half heard.
+_BUSY_SECONDS = 10.0
 
 
 class StreamWatch:
@@ -64,8 +66,10 @@ class StreamWatch:
         """Something may be missing: a snapshot is due, unless the last one was taken just now."""
         self._snapshot_at = min(self._snapshot_at, max(now_seconds, self._taken_at + _LEAST_SECONDS))
 
-    def is_snapshot_due(self, now_seconds: float) -> bool:
-        """Return whether a snapshot is to be taken now."""
+    def is_snapshot_due(self, now_seconds: float, *, is_busy: bool) -> bool:
+        """Return whether a snapshot is to be taken now; `is_busy`: the last one has not been read to its end."""
+        if is_busy and (self.is_polling or now_seconds - self._taken_at < _BUSY_SECONDS):
+            return False
         return now_seconds >= self._snapshot_at
 
     def snapshot_taken(self, now_seconds: float) -> None:
