@@ -244,7 +244,7 @@ class Detector:
     def _watch_mempool(self) -> None:
         """Take a snapshot when one is due, and see which whales it lacks."""
         now_seconds = self._clocks.seconds()
-        self._watch.listen(self._node, now_seconds)
+        self._watch.listen(self._node, self._view.waiting, now_seconds)
         if self._view.is_to_be_read:
             self._watch.resynchronise(now_seconds)
         if not self._watch.is_snapshot_due(now_seconds, is_busy=bool(self._view.unread)):

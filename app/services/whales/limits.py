@@ -20,6 +20,7 @@ class DetectorLimits:
         lifetime: After which nodes give up a transaction that waits.
         poll_seconds: Between two snapshots while there is no stream.
         silence_seconds: Without a message, after which the node is asked whether it should have sent one.
+        most_reread: Transactions in the mempool, up to which such a silence is reason enough for a snapshot.
         settle_seconds: After a snapshot, until what the stream still had to tell of that time has come.
         safety_seconds: Between two snapshots while all is well.
         final_confirmations: After which an outcome is not followed any longer.
@@ -37,6 +38,7 @@ class DetectorLimits:
     lifetime: timedelta = timedelta(hours=336)
     poll_seconds: float = 3
     silence_seconds: float = 1.5
+    most_reread: int = 5_000
     settle_seconds: float = 3
     safety_seconds: float = 1_800
     final_confirmations: int = 6

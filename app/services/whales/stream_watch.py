@@ -79,14 +79,23 @@ class StreamWatch:
             self._limits.poll_seconds if self.is_polling else self._limits.safety_seconds
         )
 
-    def listen(self, node: MempoolNode, now_seconds: float) -> None:
-        """Find out whether a stream that says nothing has nothing to say; may raise NodeError."""
+    def listen(self, node: MempoolNode, waiting: int, now_seconds: float) -> None:
+        """Find out whether a stream that says nothing has nothing to say; may raise NodeError.
+
+        Args:
+            node: Is asked.
+            waiting: How many transactions are in the mempool, as far as we know.
+            now_seconds: By the monotonic clock.
+        """
         if self.is_polling or now_seconds - max(self._heard_at, self._asked_at) < self._limits.silence_seconds:
             return
         pulse = node.pulse()
         self._asked_at = now_seconds
         if self._pulse is None:
             self._pulse = pulse
+            if waiting <= self._limits.most_reread:
+                # From here on changes show; the words that were the last to be swallowed do not.
+                self.resynchronise(now_seconds)
         elif self._has_changed:
             # It changed before the last time of asking: the message about it would have come by now.
             self._is_silent, self._has_changed = True, False

@@ -10,6 +10,7 @@ from tests.fakes.whale_transactions import BTC, pay, script_of
 
 LIMITS = DetectorLimits(threshold_sat=1)
 NOW = 1_000.0
+MANY = 300_000
 
 
 def listening() -> StreamWatch:
@@ -80,7 +81,7 @@ def test_a_stream_is_silent_when_the_mempool_changes_without_a_word_and_no_longe
         if tenths % 10 == 0:
             node.send(pay([node.give(BTC, script_of(1))], [(BTC - 1_000, script_of(2))]))
         watch.note(0, NOW + tenths / 10, is_connected=True)
-        watch.listen(node, NOW + tenths / 10)
+        watch.listen(node, MANY, NOW + tenths / 10)
         if watch.is_polling:
             break
     assert tenths / 10 < 5
@@ -91,10 +92,22 @@ def test_a_stream_is_silent_when_the_mempool_changes_without_a_word_and_no_longe
     assert is_due(watch, 20)
 
 
+def test_a_lull_is_reason_for_one_snapshot_while_the_mempool_is_small() -> None:
+    node, small, large = SimulatedNode(SimulatedClock()), listening(), listening()
+    for tenths in range(100):
+        small.listen(node, 5_000, NOW + tenths / 10)
+        large.listen(node, 5_001, NOW + tenths / 10)
+        if tenths == 20:
+            assert (is_due(small, 2), is_due(large, 2)) == (True, False)
+            small.snapshot_taken(NOW + 2)
+    assert not is_due(small, 10)
+    assert not small.is_polling
+
+
 def test_a_node_that_does_not_answer_is_asked_again_and_not_taken_for_silent() -> None:
     node, watch = SimulatedNode(SimulatedClock()), listening()
     node.requests.clear()
     for seconds in range(2, 30):
-        watch.listen(node, NOW + seconds)
+        watch.listen(node, MANY, NOW + seconds)
     assert 10 <= node.requests.count("pulse") <= 20
     assert not watch.is_polling
