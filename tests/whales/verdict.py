@@ -26,7 +26,7 @@ class Verdict:
         lost: Whales in the chain, or in the mempool for long enough while the detector ran, of which nothing is known.
         doubled: Alerts of the same whale again, and of one that is missed.
         wrongly_missed: In the mempool for long enough while the detector ran.
-        invented: Told of, but by no record and in no block a whale.
+        invented: Told of, but by no record and in no block a whale, although its inputs were known.
         misplaced: In the chain, but said to be something else, or to be in another block.
     """
 
@@ -59,6 +59,8 @@ def verdict(appliance: WhaleAppliance, attention: Attention, above_height: int, 
     alerts = Counter(event["payload"]["txid"] for event in appliance.events("whale_alert"))
     rows = appliance.whales()
     missed = {txid for txid, row in rows.items() if row["status"] == "missed"}
+    # Of what was gone before it could be looked at the inputs may not be known, and then all outputs count.
+    known = {txid for txid, row in rows.items() if row["inputs_resolved"]}
     must = attention.must_have_been_seen(existed, ended_at_seconds)
     return Verdict(
         existed=set(existed),
@@ -67,7 +69,7 @@ def verdict(appliance: WhaleAppliance, attention: Attention, above_height: int, 
         lost=((in_chain | waiting) - alerts.keys() - missed) | (must - alerts.keys() - missed),
         doubled={txid for txid, count in alerts.items() if count > 1} | (missed & alerts.keys()),
         wrongly_missed=must & missed,
-        invented=(alerts.keys() | missed) - existed - whales(sent, least_sat, "unknown").keys(),
+        invented=((alerts.keys() | missed) & known) - existed - whales(sent, least_sat, "unknown").keys(),
         misplaced={txid for txid in in_chain if txid in rows and not _is_in_its_block(appliance, rows[txid])},
     )
 
