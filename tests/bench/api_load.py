@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.bench.stream_servers import Ours
+from tests.bench.stream_servers import Server
 from tests.fakes.api_service import ApiService, serving
 from tests.fakes.published import CHECKOUT
 
@@ -18,7 +18,7 @@ _PATHS = ("/health", "/api/prices/historical?days=30", "/api/prices/latest")
 
 
 @contextmanager
-def saturated_api(stream: Ours) -> Iterator[None]:
+def saturated_api(stream: Server) -> Iterator[None]:
     """Serve the API on the database of `stream`, with callers who ask again as soon as they are answered."""
     api = ApiService(stream.service, RATE_LIMIT_PER_MINUTE="100000")
     with serving(api):

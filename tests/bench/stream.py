@@ -5,6 +5,7 @@ Wherever a measure has no like in the peer, the peer is the stream itself, undis
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,13 +16,15 @@ from pathlib import Path
 from tests.bench.api_load import saturated_api
 from tests.bench.measure import Measure
 from tests.bench.stream_clients import connected
-from tests.bench.stream_servers import Ours, Server, cpu_seconds, memory_kib, ours, peer
+from tests.bench.stream_servers import Server, cpu_seconds, memory_kib, ours, peer
 from tests.fakes.stream_events import alert
 
 _ALERTS_PER_SECOND = 10
 # Connected and gone before memory is looked at: whatever the first client needs is not what each needs.
 _FIRST_CLIENTS = 20
 _STALLED_SHARE = 0.05
+# Sent at once, so that what the kernel holds for a stalled client is full while the others are timed.
+_FILLING_ALERTS = 120
 
 Progress = Callable[[str], None]
 
@@ -45,13 +48,14 @@ class Size:
 
 @dataclass
 class Run:
-    """What a run showed: times in milliseconds, CPU in seconds, memory in KB."""
+    """What a run showed: times in milliseconds, CPU in seconds, memory in KB; `grown_kb` while alerts were sent."""
 
     p50: float
     p99: float
     cpu: float
     memory_kb: float
     memory_kb_per_client: float
+    grown_kb: float
     stop_seconds: float
 
 
@@ -67,7 +71,8 @@ class Runs:
 
 def measures(size: Size, progress: Progress) -> Iterator[Measure]:
     """Yield every measure of the stream."""
-    calm, theirs, stalled, saturated, many, their_many = (Runs() for _ in range(6))
+    calm, theirs, stalled, their_stalled, saturated, many, their_many = (Runs() for _ in range(7))
+    some = max(1, int(size.clients * _STALLED_SHARE))
     for number in range(1, size.rounds + 1):
 
         def told(what: str, number: int = number) -> None:
@@ -78,9 +83,11 @@ def measures(size: Size, progress: Progress) -> Iterator[Measure]:
         told("the peer")
         theirs.all.append(run(peer, size.clients, size.alerts))
         told("one in twenty stalled")
-        stalled.all.append(run(ours, size.clients, size.alerts, stalled=max(1, int(size.clients * _STALLED_SHARE))))
+        stalled.all.append(run(ours, size.clients, size.alerts, stalled=some))
         told("the API saturated beside it")
         saturated.all.append(run(ours, size.clients, size.alerts, beside=saturated_api))
+    progress("stream: one in twenty of the peer's stalled")
+    their_stalled.all.append(run(peer, size.clients, size.alerts, stalled=some))
     progress(f"stream: {size.many} clients")
     many.all.append(run(ours, size.many, size.alerts))
     progress(f"stream: {size.many} clients of the peer")
@@ -89,6 +96,8 @@ def measures(size: Size, progress: Progress) -> Iterator[Measure]:
     yield Measure("stream.p99[ms]", calm.of("p99"), theirs.of("p99"))
     yield Measure("stream.cpu[s]", calm.of("cpu"), theirs.of("cpu"))
     yield Measure("stream.p99_some_stalled[ms]", stalled.of("p99"), calm.of("p99"))
+    grown = [[grown / some for grown in runs.of("grown_kb")] for runs in (stalled, their_stalled)]
+    yield Measure("stream.memory_stalled[KB]", grown[0][:1], grown[1])
     yield Measure("stream.p99_api_saturated[ms]", saturated.of("p99"), calm.of("p99"))
     yield Measure("stream.stop[s]", calm.of("stop_seconds"), theirs.of("stop_seconds"))
     yield Measure("stream.many_p99[ms]", many.of("p99"), their_many.of("p99"))
@@ -102,7 +111,7 @@ def run(
     alerts: int,
     *,
     stalled: int = 0,
-    beside: Callable[[Ours], AbstractContextManager[object]] | None = None,
+    beside: Callable[[Server], AbstractContextManager[object]] | None = None,
 ) -> Run:
     """Return how a server does that tells `clients` of `alerts`; whatever is not as it must be fails.
 
@@ -114,17 +123,21 @@ def run(
         beside: Keeps the machine busy meanwhile.
     """
     with tempfile.TemporaryDirectory() as directory, start(Path(directory)) as server, ExitStack() as stack:
-        with connected(server.url, server.tokens(_FIRST_CLIENTS), _FIRST_CLIENTS):
+        tokens = [server.service.token() for _ in range(clients + stalled)]
+        with connected(server.url, tokens[:_FIRST_CLIENTS], _FIRST_CLIENTS):
             pass
         before_kb = memory_kib(server.pid)
-        audience = stack.enter_context(connected(server.url, server.tokens(clients), clients, stalled=stalled))
+        audience = stack.enter_context(connected(server.url, tokens, clients, stalled=stalled))
         if beside is not None:
-            assert isinstance(server, Ours)
             stack.enter_context(beside(server))
         memory_kb = memory_kib(server.pid)
+        filling = _FILLING_ALERTS if stalled else 0
+        for number in range(filling):
+            server.tell(alert(alerts + number))
         cpu = cpu_seconds(server.pid)
         sent_at = publish(server, alerts)
-        receipts = audience.receipts(alerts)
+        grown_kb = memory_kib(server.pid) - memory_kb
+        receipts = audience.receipts(filling + alerts)
         cpu = cpu_seconds(server.pid) - cpu
         if receipts.faults:
             raise AssertionError(f"{len(receipts.faults)} faults: {receipts.faults[:5]}")
@@ -135,12 +148,14 @@ def run(
             cpu=cpu,
             memory_kb=memory_kb,
             memory_kb_per_client=(memory_kb - before_kb) / (clients + stalled),
-            stop_seconds=server.stop(),
+            grown_kb=grown_kb,
+            # The peer waits ten seconds for those that stalled, which is no part of this measure.
+            stop_seconds=math.nan if stalled else server.stop(),
         )
 
 
 def publish(server: Server, alerts: int) -> dict[int, float]:
-    """Publish alerts at their pace; return by event id when the server was rung for."""
+    """Publish alerts at their pace; return by event id when the doorbell was rung."""
     sent_at: dict[int, float] = {}
     due_at = time.monotonic()
     for number in range(alerts):

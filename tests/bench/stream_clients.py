@@ -26,16 +26,18 @@ class Receipts:
 
     Attributes:
         times: When an event came, once for each client that reads, by event id and in the order of the log.
+        shown_out: Of those that read nothing until now, how many found a close frame that says they are too slow.
         faults: Whatever else came: an event twice, out of order, or of other bytes than another client had, the end of
             a connection; and what did not come. Nothing of the kind in a sound run.
     """
 
     times: dict[int, list[float]]
+    shown_out: int
     faults: list[str]
 
     def delays_ms(self, sent_at: dict[int, float]) -> list[float]:
-        """Return how long each event took to each client since it was sent, in milliseconds and in order of size."""
-        return sorted((at - sent_at[event]) * 1e3 for event, times in self.times.items() for at in times)
+        """Return how long each event of `sent_at` took to each client, in milliseconds and in order of size."""
+        return sorted((at - sent) * 1e3 for event, sent in sent_at.items() for at in self.times[event])
 
 
 class StreamClients:
@@ -47,7 +49,7 @@ class StreamClients:
     def receipts(self, events: int, patience_seconds: float = 20) -> Receipts:
         """Return what came since the last time, once each client has had `events` events or patience ends."""
         said = self._ask({"events": events, "patience_seconds": patience_seconds})
-        return Receipts({int(event): times for event, times in said["times"].items()}, said["faults"])
+        return Receipts({int(event): times for event, times in said.pop("times").items()}, **said)
 
     def _ask(self, question: object) -> dict[str, Any]:
         assert self._process.stdin is not None

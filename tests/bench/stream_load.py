@@ -11,6 +11,7 @@ import sys
 import time
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ _CHUNK_BYTES = 256 * 1024
 _SMALL_BUFFER_BYTES = 4096
 _TEXT, _CLOSE, _PING = 0x81, 0x88, 0x89
 _LONG = 126
+_SLOW = 4409
 _HANDSHAKE = (
     "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -44,6 +46,10 @@ class Record:
         if number != expected:
             self.faults.append(f"event {number} came in place of {expected}: {text[:80]!r}")
         self._times[number].append(at)
+
+    def is_whole(self, text: bytes, expected: int) -> bool:
+        """Return whether that is the event that a client is due who has had `expected` before."""
+        return self._number_of.get(text) == expected
 
     def since_last_time(self) -> dict[int, list[float]]:
         """Return the times of the events that were not told before."""
@@ -76,7 +82,7 @@ class Client:
 
     def take(self, data: bytes, at: float) -> None:
         """Take what came at `at`."""
-        for kind, payload in self._frames(self._left + data if self._left else data):
+        for kind, payload in self.frames(data):
             if kind == _TEXT:
                 self._record.note(payload, self.taken, at)
                 self.taken += 1
@@ -87,7 +93,9 @@ class Client:
                 if kind == _CLOSE:
                     self.socket.send(FrameProtocol(client=True, extensions=[]).close(CloseReason.NORMAL_CLOSURE))
 
-    def _frames(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+    def frames(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yield first byte and payload of each whole frame; what is left is kept until more comes."""
+        data = self._left + data if self._left else data
         at = 0
         while len(data) >= at + 4:
             length, start = data[at + 1], at + 2
@@ -106,7 +114,7 @@ class Load:
     def __init__(self) -> None:
         self._record = Record()
         self._clients: dict[int, Client] = {}
-        self._stalled: list[socket.socket] = []
+        self._stalled: list[Client] = []
         self._expected = 0
         self._poller = select.epoll()
         self._poller.register(sys.stdin.fileno(), select.EPOLLIN)
@@ -117,7 +125,7 @@ class Load:
             is_stalled = number >= count
             connection = _joined(url, tokens[number % len(tokens)], None if is_stalled else _CHUNK_BYTES)
             if is_stalled:
-                self._stalled.append(connection)
+                self._stalled.append(Client(connection, self._record))
                 continue
             self._clients[connection.fileno()] = Client(connection, self._record)
             self._poller.register(connection.fileno(), select.EPOLLIN)
@@ -149,7 +157,24 @@ class Load:
             for client in self._clients.values()
             if client.taken != self._expected
         ]
-        return {"times": self._record.since_last_time(), "faults": self._record.faults}
+        times = self._record.since_last_time()
+        return {"times": times, "shown_out": self._let_stalled_read(), "faults": self._record.faults}
+
+    def _let_stalled_read(self) -> int:
+        """Have those that stalled read what there is for them; return how many were shown out for it."""
+        shown_out = 0
+        for client in self._stalled:
+            client.socket.setblocking(False)  # noqa: FBT003 - the standard library's way
+            with suppress(BlockingIOError):
+                while data := client.read():
+                    for kind, payload in client.frames(data):
+                        if kind == _CLOSE and int.from_bytes(payload[:2]) == _SLOW:
+                            shown_out += 1
+                        elif kind == _TEXT and self._record.is_whole(payload, client.taken):
+                            client.taken += 1
+                        elif kind != _PING:
+                            self._record.faults.append(f"one that stalled was sent {kind:#x}: {payload[:80]!r}")
+        return shown_out
 
 
 def _joined(url: str, token: str, buffer_bytes: int | None) -> socket.socket:

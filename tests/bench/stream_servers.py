@@ -1,123 +1,80 @@
-"""What is measured: the alert stream, and its peer, each as processes that are told of alerts in their own way."""
+"""What is measured: the alert stream, and its peer, each a process that follows an event log of its own."""
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
-
-import msgspec
 
 from app.adapters.database.events import append
 from app.adapters.doorbell import UnixDoorbell
 from app.services.whales.telling import Event
 from tests.fakes.published import CHECKOUT
-from tests.fakes.stream_service import StreamService, free_port, running, until
+from tests.fakes.stream_service import DEADLINE_SECONDS, StreamService, running, until
 
 _NO_LIMIT = '{"connects_per_minute": 1000000}'
 
 
-class Server(Protocol):
+@dataclass(frozen=True)
+class Server:
     """One of both.
 
     Attributes:
+        service: Makes tokens, and has the database of the log.
         url: Where clients connect.
         pid: Of the process that serves them.
+        stop: Ends it and returns how many seconds that took.
     """
 
+    service: StreamService
     url: str
     pid: int
-
-    def tokens(self, count: int) -> list[str]:
-        """Return tokens for that many clients, each another."""
+    stop: Callable[[], float]
 
     def tell(self, event: Event) -> tuple[int, float]:
-        """Publish an event; return its id, and when the server was rung for."""
-
-    def stop(self) -> float:
-        """End it; return how many seconds that took."""
-
-
-class Ours:
-    """`app.processes.websocket` on a database of its own."""
-
-    def __init__(self, service: StreamService) -> None:
-        self.service = service
-        self.url, self.pid = service.url, service.worker_pid
-        self.stop = service.stop
-        self._bell = UnixDoorbell(service.directory / "run" / "doorbell")
-
-    def tokens(self, count: int) -> list[str]:
-        return [self.service.token() for _ in range(count)]
-
-    def tell(self, event: Event) -> tuple[int, float]:
+        """Append an event and ring; return its id, and when that was."""
         with self.service.database.writing() as connection:
             event_id = append(connection, *event, datetime.now(UTC))
         rung_at = time.monotonic()
-        self._bell.ring()
+        UnixDoorbell(self.service.directory / "run" / "doorbell").ring()
         return event_id, rung_at
 
 
-class Peer:
-    """`tests.bench.stream_peer`; an event goes there as the very text that our clients are sent."""
-
-    def __init__(self, port: int, bell: Path, process: subprocess.Popen[bytes]) -> None:
-        self.url, self.pid = f"ws://127.0.0.1:{port}/ws/whales", process.pid
-        self._process = process
-        self._bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._bell.connect(str(bell))
-        self._event_id = 0
-
-    def tokens(self, count: int) -> list[str]:
-        return [os.urandom(200).hex() for _ in range(count)]
-
-    def tell(self, event: Event) -> tuple[int, float]:
-        kind, payload = event
-        self._event_id += 1
-        text = msgspec.json.encode({"type": kind, "event_id": self._event_id} | payload)
-        rung_at = time.monotonic()
-        self._bell.send(text)
-        return self._event_id, rung_at
-
-    def stop(self) -> float:
-        began = time.monotonic()
-        self._process.terminate()
-        self._process.wait(30)
-        self._bell.close()
-        return time.monotonic() - began
-
-
 @contextmanager
-def ours(directory: Path) -> Iterator[Ours]:
+def ours(directory: Path) -> Iterator[Server]:
+    """Run `app.processes.websocket`."""
     # The locks of the appliance have no cryptography, and PyJWT does without it.
     with running(StreamService(directory, limits_json=_NO_LIMIT, lacks=("cryptography",))) as service:
-        yield Ours(service)
+        yield Server(service, service.url, service.worker_pid, service.stop)
 
 
 @contextmanager
-def peer(directory: Path) -> Iterator[Peer]:
-    port, bell = free_port(), directory / "peer.sock"
-    process = subprocess.Popen([sys.executable, "-m", "tests.bench.stream_peer", str(port), str(bell)], cwd=CHECKOUT)
-    with process:
+def peer(directory: Path) -> Iterator[Server]:
+    """Run `tests.bench.log_peer`."""
+    service = StreamService(directory)
+    command = [sys.executable, "-m", "tests.bench.log_peer", str(service.port), str(directory)]
+    with subprocess.Popen(command, cwd=CHECKOUT) as process:
+
+        def stop() -> float:
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            process.wait(DEADLINE_SECONDS)
+            return time.monotonic() - began
+
         try:
-            until(lambda: _listens(port), "the peer to listen")
-            yield Peer(port, bell, process)
+            until(lambda: _listens(service.port), "the peer to listen")
+            yield Server(service, service.url, process.pid, stop)
         finally:
             if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+                process.kill()
+            service.database.close()
 
 
 def cpu_seconds(pid: int) -> float:
@@ -128,7 +85,10 @@ def cpu_seconds(pid: int) -> float:
 
 def memory_kib(pid: int) -> int:
     """Return the memory of a process; of what it shares with others, its part."""
-    words: dict[str, Any] = dict(
-        line.split(":", 1) for line in Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()[1:]
-    )
-    return int(words["Pss"].split()[0])
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
