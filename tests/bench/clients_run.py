@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,13 +37,16 @@ class ClientsRun:
     """What a run showed.
 
     Attributes:
-        delays_ms: From the sending of a whale's bytes to its alert at a client, for each whale and client, in order.
+        delays_ms: From the sending of a whale's bytes to its alert at a client, for each whale and client, in order; of
+            those that were sent before the first block came.
+        worst_ms: The longest of all, those that came with a block or after it as well.
         detector_cpu_seconds: What the detector used for it.
         server_cpu_seconds: What the server used.
         memory_mb: Of the detector at the end, resident.
     """
 
     delays_ms: list[float]
+    worst_ms: float
     detector_cpu_seconds: float
     server_cpu_seconds: float
     memory_mb: float
@@ -100,9 +104,19 @@ def clients_run(kept: Path, recording: Recording, per_second: float, clients: in
             receipts = audience.receipts(it.event_count() - before)
             server_cpu = cpu_seconds(served.pid) - server_cpu
             check(it, recording, sent.unknown, receipts.faults)
-            times = {txid: receipts.times[event] for txid, event in it.alerts().items() if txid in sent.at}
-        delays = sorted((at - sent.at[txid]) * 1e3 for txid, received in times.items() for at in received)
-        return ClientsRun(delays, detector_cpu, server_cpu, memory_mb)
+            received = {txid: receipts.times[event] for txid, event in it.alerts().items() if txid in sent.at}
+        first_block_at = min(sent.blocks_at, default=math.inf)
+        return ClientsRun(
+            _delays_ms(received, {txid: at for txid, at in sent.at.items() if at < first_block_at}),
+            _delays_ms(received, sent.at)[-1],
+            detector_cpu,
+            server_cpu,
+            memory_mb,
+        )
+
+
+def _delays_ms(received: Mapping[str, Sequence[float]], sent_at: Mapping[str, float]) -> list[float]:
+    return sorted((at - sent_at[txid]) * 1e3 for txid in sent_at for at in received[txid])
 
 
 def check(it: Watcher, recording: Recording, unknown: list[str], faults: list[str]) -> None:

@@ -55,7 +55,7 @@ class Scene:
     Attributes:
         seconds: How long.
         per_second: Transactions.
-        share_whales: Of all transactions, those that are whales.
+        share_whales: Of all transactions, those that are made to be whales; as many of the others are large enough.
         threshold_btc: What a whale moves.
         waiting: Transactions in the mempool at the beginning.
         block_after: Seconds after which a block is mined; 0 for none.
@@ -63,10 +63,10 @@ class Scene:
 
     seconds: float = 100
     per_second: float = 200
-    share_whales: float = 1 / 200
-    threshold_btc: float = 50
+    share_whales: float = 1 / 400
+    threshold_btc: float = 24
     waiting: int = 5_000
-    block_after: float = 50
+    block_after: float = 97
 
     @property
     def pace(self) -> Pace:
@@ -83,11 +83,11 @@ class Scene:
 def recorded(scene: Scene, progress: Progress) -> Path:
     """Return the file of a recording of `scene`: the one that is kept, unless what makes it has changed."""
     sources = b"".join(Path(str(module)).read_bytes() for module in (__file__, recording_module.__file__))
-    name = hashlib.sha256(sources + repr(astuple(scene)).encode()).hexdigest()[:16]
-    kept = _KEPT / f"recording-{name}.bin"
+    of_scene, of_sources = (hashlib.sha256(each).hexdigest()[:12] for each in (repr(astuple(scene)).encode(), sources))
+    kept = _KEPT / f"recording-{of_scene}-{of_sources}.bin"
     if not kept.exists():
-        for other in _KEPT.glob("recording-*.bin"):
-            other.unlink()
+        for older in _KEPT.glob(f"recording-{of_scene}-*.bin"):
+            older.unlink()
         save(record(scene, progress), kept)
     return kept
 

@@ -21,7 +21,7 @@ from typing import Any
 import zmq
 
 from app.domain.whales.parts import read_parts
-from tests.bench.recording import RAWTX, Frame, Recording, load
+from tests.bench.recording import RAWTX, SEQUENCE, Frame, Recording, load
 from tests.bench.replay_answers import ReplayAnswers
 from tests.fakes.published import CHECKOUT
 from tests.node.bitcoind import free_port
@@ -38,6 +38,7 @@ class Sent:
 
     Attributes:
         at: When the bytes of each whale were sent, by `time.monotonic` and txid.
+        blocks_at: When it was said of each block that it had come.
         seconds: How long it took.
         latest_seconds: How much later than it should have been a message was sent at worst.
         cpu_seconds: What the node used.
@@ -46,6 +47,7 @@ class Sent:
     """
 
     at: dict[str, float]
+    blocks_at: list[float]
     seconds: float
     latest_seconds: float
     cpu_seconds: float
@@ -159,6 +161,7 @@ class Publisher:
         self._socket.bind(self.address)
         self._counters: dict[str, int] = {}
         self._sent_at: dict[str, float] = {}
+        self._blocks_at: list[float] = []
 
     async def publish(self, per_second: float, answers: ReplayAnswers) -> dict[str, Any]:
         """Send everything; return what `Sent` holds."""
@@ -181,6 +184,7 @@ class Publisher:
             self._send(frame, txid)
         return {
             "at": self._sent_at,
+            "blocks_at": self._blocks_at,
             "seconds": time.monotonic() - began,
             "latest_seconds": latest,
             "cpu_seconds": cpu_seconds() - cpu,
@@ -194,6 +198,8 @@ class Publisher:
         if txid in self._whales:
             # The first time: when it enters the mempool, and not when it is mined.
             self._sent_at.setdefault(txid, time.monotonic())
+        elif frame.topic == SEQUENCE and frame.body[32:33] == b"C":
+            self._blocks_at.append(time.monotonic())
         self._socket.send_multipart((frame.topic.encode(), frame.body, counter.to_bytes(4, "little")))
 
 
