@@ -20,6 +20,7 @@ from app.adapters.database.labels import DatabaseLabels
 from app.adapters.database.scores import DatabaseScores
 from app.adapters.database.whales import DatabaseWhales
 from app.adapters.doorbell import UnixDoorbell
+from app.adapters.freed_memory import give_back_freed_memory
 from app.adapters.journal import configure_logging
 from app.adapters.label_file import SHIPPED, CsvLabelFile
 from app.adapters.machine import LocalMachine
@@ -122,6 +123,7 @@ def watching(  # noqa: PLR0913, PLR0917 - what main has made, and nothing is lef
         scores=Scores(DatabaseScores(database, ring, rule)),
         sign_of_life=sign_of_life,
         clocks=clocks,
+        give_back=give_back_freed_memory,
         used_bytes=LocalMachine(directories.state).process_bytes,
         limit_bytes=settings.memory_limit_mb * _MB,
     )

@@ -23,9 +23,10 @@ class Verdict:
         existed: Whales that bitcoind accepted, and whales of its blocks.
         alerted: Whales that were told of.
         missed: Whales that are recorded as having been in a block only.
-        lost: Whales in the chain, or in the mempool for long enough while the detector ran, of which nothing is known.
+        seen: In the mempool for long enough while the detector ran, so that they have to be alerted to.
+        lost: Whales in the chain, in the mempool, or to be seen, of which nothing is known.
         doubled: Alerts of the same whale again, and of one that is missed.
-        wrongly_missed: In the mempool for long enough while the detector ran.
+        wrongly_missed: To be seen, and missed.
         invented: Told of, but by no record and in no block a whale, although its inputs were known.
         misplaced: In the chain, but said to be something else, or to be in another block.
     """
@@ -33,6 +34,7 @@ class Verdict:
     existed: set[str]
     alerted: set[str]
     missed: set[str]
+    seen: set[str]
     lost: set[str]
     doubled: set[str]
     wrongly_missed: set[str]
@@ -61,14 +63,15 @@ def verdict(appliance: WhaleAppliance, attention: Attention, above_height: int, 
     missed = {txid for txid, row in rows.items() if row["status"] == "missed"}
     # Of what was gone before it could be looked at the inputs may not be known, and then all outputs count.
     known = {txid for txid, row in rows.items() if row["inputs_resolved"]}
-    must = attention.must_have_been_seen(existed, ended_at_seconds)
+    seen = attention.must_have_been_seen(existed, ended_at_seconds)
     return Verdict(
         existed=set(existed),
         alerted=set(alerts),
         missed=missed,
-        lost=((in_chain | waiting) - alerts.keys() - missed) | (must - alerts.keys() - missed),
+        seen=seen,
+        lost=((in_chain | waiting) - alerts.keys() - missed) | (seen - alerts.keys() - missed),
         doubled={txid for txid, count in alerts.items() if count > 1} | (missed & alerts.keys()),
-        wrongly_missed=must & missed,
+        wrongly_missed=seen & missed,
         invented=((alerts.keys() | missed) & known) - existed - whales(sent, least_sat, "unknown").keys(),
         misplaced={txid for txid in in_chain if txid in rows and not _is_in_its_block(appliance, rows[txid])},
     )

@@ -81,6 +81,7 @@ class Watching:
         scores: Kept up to date now and then.
         sign_of_life: Told after each turn.
         clocks: The time.
+        give_back: Returns memory to the machine that is free.
         used_bytes: Of memory by this process; None when that cannot be had.
         limit_bytes: That it may use.
     """
@@ -93,12 +94,14 @@ class Watching:
         scores: Scores,
         sign_of_life: SignOfLife,
         clocks: Clocks,
+        give_back: Callable[[], None],
         used_bytes: Callable[[], int | None],
         limit_bytes: int,
     ) -> None:
         self._detector = detector
         self._stream = stream
         self._sign_of_life = sign_of_life
+        self._give_back = give_back
         self._used_bytes = used_bytes
         self._limit_bytes = limit_bytes
         self._scores = scores
@@ -125,6 +128,8 @@ class Watching:
         self._stream.close()
 
     def _mind_the_memory(self) -> None:
+        # Whales are not to be let go for the sake of what a burst of messages has left behind.
+        self._give_back()
         used_bytes = self._used_bytes()
         if used_bytes is None:
             return
