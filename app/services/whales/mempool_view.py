@@ -152,7 +152,9 @@ class MempoolView:
         threshold_sat, outpoints = self._threshold_sat, self._followed.outpoints
         for txid, raw in zip(txids, self._node.raw_transactions(txids), strict=True):
             if raw is None:
+                # Most likely a block took it; should it come back, it has still to be read.
                 self._candidates.unread(txid.hex())
+                self._outlook.mined(key_of(txid))
             elif is_worth_a_look(raw, threshold_sat, outpoints) and not self._candidates.add(txid.hex(), raw, source):
                 self._unread.append(txid)
         self._unread.drop(len(txids))

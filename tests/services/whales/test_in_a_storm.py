@@ -11,7 +11,7 @@ from app.services.whales.whale_store import Whale
 from tests.fakes.whale_transactions import Sent
 from tests.fakes.whale_watch import THRESHOLD_SAT
 from tests.services.whales.soundness import assert_sound
-from tests.services.whales.story import Story
+from tests.services.whales.story import Story, picks, some_picks
 from tests.services.whales.truth import share_a_coin
 
 moments = st.integers(0, 3)
@@ -43,6 +43,18 @@ class StormyStory(Story):
     def turns(self, count: int, after_seconds: float) -> None:
         for _ in range(count):
             self.watch.turn(after_seconds=after_seconds)
+
+    @rule(coin=picks, which=picks, btc=st.sampled_from([5, 140]), count=moments)
+    def pay_and_replace(self, coin: int, which: int, btc: int, count: int) -> None:
+        self.pay(coin, 140)
+        self.watch.turns(count)
+        self.replace(which, btc)
+        self.watch.turns(count)
+
+    @rule(left_out=some_picks, strangers=some_picks, count=moments)
+    def mine_and_notice(self, left_out: list[int], strangers: list[int], count: int) -> None:
+        self.mine(left_out, strangers, 140)
+        self.watch.turns(count)
 
     @rule(is_losing=st.booleans())
     def lose_messages(self, is_losing: bool) -> None:  # noqa: FBT001 - drawn

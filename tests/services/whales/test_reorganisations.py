@@ -219,3 +219,20 @@ def test_a_block_that_left_while_the_store_was_away_empties_nothing_of_what_wait
     watch.wait(5)
     assert watch.figures["waiting"] == 1
     assert watch.store.told("reorg") == []
+
+
+def test_what_was_in_a_block_when_it_was_to_be_read_and_came_back_without_a_word_is_read_then() -> None:
+    watch = Watch()
+    whale = watch.send(150)
+    watch.start()
+    read = watch.node.raw_transactions
+    watch.node.raw_transactions = lambda txids: [None for _ in read(txids)]  # type: ignore[method-assign]
+    watch.wait(1)
+    watch.node.raw_transactions = read  # type: ignore[method-assign]
+    watch.node.is_losing = True
+    watch.node.mine(whale)
+    watch.node.take_back()
+    watch.node.is_losing = False
+    watch.send(1)
+    watch.wait(3)
+    assert len(watch.alerts(whale)) == 1
