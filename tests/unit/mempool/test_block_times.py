@@ -37,6 +37,11 @@ def test_a_faster_pace_is_learned_within_a_few_blocks() -> None:
     assert after([30.0] * 24).mean_seconds == pytest.approx(31.5, abs=1)
 
 
+def test_of_a_pace_far_from_600_seconds_nothing_is_left_of_the_guess() -> None:
+    assert after([1.0] * 24, certainty_blocks=0.1).mean_seconds == pytest.approx(1, abs=0.03)
+    assert after([20_000.0] * 24, certainty_blocks=0.1).mean_seconds == pytest.approx(20_000, rel=0.03)
+
+
 def test_a_change_of_pace_is_followed() -> None:
     assert after([600.0] * 30 + [30.0] * 24).mean_seconds < 33
 
