@@ -13,8 +13,8 @@ from app.domain.mempool.queue import Prospect
 if TYPE_CHECKING:
     from app.domain.mempool.waiting import Priced
 
-# Proof of work is known to take 600 seconds and to be forgetful; elsewhere anybody mines as he likes, often twenty times
-# as fast, so that a single block says more than this.
+# Proof of work is known to take 600 seconds and to be forgetful. Elsewhere anybody mines as he likes, often many times
+# as fast, so a single block says far more than that.
 _CERTAINTY_BLOCKS, _UNCERTAINTY_BLOCKS = 200.0, 0.1
 # Miners work on templates of about 10 seconds' age, a sixtieth of a block's time.
 _TEMPLATE_AGE_SHARE = 1 / 60
