@@ -1,4 +1,4 @@
-"""How good predictions are over running processes: `python -m tests.whales.quality` prints what docs/WHALES.md shows."""
+"""How good predictions are over running processes; `python -m tests.whales.quality` prints the table of the docs."""
 
 from __future__ import annotations
 
