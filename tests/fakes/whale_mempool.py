@@ -12,16 +12,20 @@ from tests.fakes.whale_transactions import Sent
 
 
 class Announcer:
-    """What was published and not received yet; loses messages while `is_losing`, and says so before the next one."""
+    """What was published and not received yet; loses what is said on `losing`, and says so before the next one.
+
+    Attributes:
+        losing: Of `rawtx` and `sequence`.
+    """
 
     def __init__(self) -> None:
-        self.is_losing = False
+        self.losing: frozenset[str] = frozenset()
         self._waiting: deque[Heard] = deque()
         self._missing = {"rawtx": 0, "sequence": 0}
 
     def say(self, topic: Topic, body: bytes, sequence: int = 0) -> None:
         channel = "rawtx" if topic is Topic.RAW else "sequence"
-        if self.is_losing:
+        if channel in self.losing:
             self._missing[channel] += 1
             return
         if self._missing[channel]:

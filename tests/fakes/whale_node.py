@@ -19,6 +19,9 @@ from tests.fakes.whale_clock import SimulatedClock
 from tests.fakes.whale_mempool import Announcer, Pool
 from tests.fakes.whale_transactions import Coin, Sent
 
+NO_TOPIC: frozenset[str] = frozenset()
+EVERY_TOPIC = frozenset({"rawtx", "sequence"})
+
 
 class SimulatedNode:
     """One node; what it is told to do it does at once.
@@ -27,7 +30,7 @@ class SimulatedNode:
         is_away: It answers nothing.
         is_publishing: A listener has a connection.
         is_loaded: It has read its mempool from disk.
-        is_losing: What it says meanwhile is lost; whoever listens learns of it with the next message.
+        losing: Topics of ZMQ on which what is said is lost; whoever listens learns of it with the next message there.
         template_size: How many transactions fit into the block it would mine.
         requests: Names of what it was asked, in their order.
         shown: txids of all that was in a snapshot.
@@ -50,12 +53,12 @@ class SimulatedNode:
     # What it does.
 
     @property
-    def is_losing(self) -> bool:
-        return self._announcer.is_losing
+    def losing(self) -> frozenset[str]:
+        return self._announcer.losing
 
-    @is_losing.setter
-    def is_losing(self, is_losing: bool) -> None:
-        self._announcer.is_losing = is_losing
+    @losing.setter
+    def losing(self, topics: frozenset[str]) -> None:
+        self._announcer.losing = topics
 
     def give(self, value_sat: int, script: bytes) -> Coin:
         return self.chain.give(value_sat, script)
@@ -94,13 +97,13 @@ class SimulatedNode:
         self.is_away, self.is_publishing, self.is_loaded = True, False, False
         self._saved = self.pool.transactions
         self.pool = Pool(self._say)
-        self._announcer.is_losing = True
+        self.losing = EVERY_TOPIC
 
     def start(self, *, is_mempool_kept: bool = True) -> None:
         """Come up again; the mempool is not loaded yet."""
         self.is_away, self.is_publishing = False, True
         self._saved = self._saved if is_mempool_kept else []
-        self._announcer.is_losing = False
+        self.losing = NO_TOPIC
         self._announcer.begin()
 
     def load(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.fakes.whale_node import EVERY_TOPIC, NO_TOPIC
 from tests.fakes.whale_watch import Watch
 
 TEN_MINUTES = 600.0
@@ -110,11 +111,11 @@ def test_when_the_stream_is_gone_whales_are_polled_for_within_five_seconds(watch
     watch.wait(20)
     assert watch.figures["source"] == "polling"
     assert "stream" in watch.problems
-    watch.node.is_losing = True
+    watch.node.losing = EVERY_TOPIC
     whale = watch.send(150)
     watch.wait(5)
     assert len(watch.alerts(whale)) == 1
-    watch.node.is_losing = False
+    watch.node.losing = NO_TOPIC
     watch.node.is_publishing = True
     watch.wait(1)
     assert watch.figures["source"] == "stream"
@@ -123,7 +124,7 @@ def test_when_the_stream_is_gone_whales_are_polled_for_within_five_seconds(watch
 
 
 def test_when_the_stream_falls_silent_whales_are_polled_for_within_five_seconds(watch: Watch) -> None:
-    watch.node.is_losing = True
+    watch.node.losing = EVERY_TOPIC
     for _ in range(12):
         watch.send(1)
         watch.wait(0.5, step_seconds=0.1)
@@ -132,7 +133,7 @@ def test_when_the_stream_falls_silent_whales_are_polled_for_within_five_seconds(
     whale = watch.send(150)
     watch.wait(5)
     assert len(watch.alerts(whale)) == 1
-    watch.node.is_losing = False
+    watch.node.losing = NO_TOPIC
     watch.send(1)
     watch.wait(1)
     assert watch.figures["source"] == "stream"
@@ -146,21 +147,32 @@ def test_a_stream_with_nothing_to_say_is_not_silent(watch: Watch) -> None:
 
 
 def test_a_whale_whose_messages_were_lost_is_found_with_the_next_one(watch: Watch) -> None:
-    watch.node.is_losing = True
+    watch.node.losing = EVERY_TOPIC
     whale = watch.send(150)
-    watch.node.is_losing = False
+    watch.node.losing = NO_TOPIC
     watch.send(1)
     watch.wait(3)
     assert len(watch.alerts(whale)) == 1
     assert watch.figures["lost_messages"] == 2
 
 
+@pytest.mark.parametrize("topic", ["rawtx", "sequence"])
+def test_a_whale_of_which_one_of_two_messages_was_lost_is_found_with_the_next_one(watch: Watch, topic: str) -> None:
+    watch.node.losing = frozenset({topic})
+    whale = watch.send(150)
+    watch.turn()
+    watch.node.losing = NO_TOPIC
+    watch.send(1)
+    watch.wait(3)
+    assert len(watch.alerts(whale)) == 1
+
+
 def test_lost_messages_again_and_again_do_not_make_it_ask_without_end(watch: Watch) -> None:
     watch.node.requests.clear()
     for _ in range(100):
-        watch.node.is_losing = True
+        watch.node.losing = EVERY_TOPIC
         watch.send(1)
-        watch.node.is_losing = False
+        watch.node.losing = NO_TOPIC
         watch.send(1)
         watch.turn()
     assert watch.node.requests.count("snapshot") <= 11
@@ -270,9 +282,9 @@ def test_a_store_that_was_away_at_the_start_hides_no_replacement(watch: Watch) -
 
 
 def test_a_stream_that_lags_far_behind_the_node_makes_nothing_missed(watch: Watch) -> None:
-    watch.node.is_losing = True
+    watch.node.losing = EVERY_TOPIC
     watch.send(1)
-    watch.node.is_losing = False
+    watch.node.losing = NO_TOPIC
     whale = watch.send(150)
     for _ in range(20):
         watch.send(1)

@@ -8,6 +8,7 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 
 from app.services.whales.mempool_node import Topic
 from app.services.whales.whale_store import Whale
+from tests.fakes.whale_node import EVERY_TOPIC, NO_TOPIC
 from tests.fakes.whale_transactions import Sent
 from tests.fakes.whale_watch import THRESHOLD_SAT
 from tests.services.whales.soundness import assert_sound
@@ -56,9 +57,9 @@ class StormyStory(Story):
         self.mine(left_out, strangers, 140)
         self.watch.turns(count)
 
-    @rule(is_losing=st.booleans())
-    def lose_messages(self, is_losing: bool) -> None:  # noqa: FBT001 - drawn
-        self.node.is_losing = is_losing
+    @rule(topics=st.sets(st.sampled_from(sorted(EVERY_TOPIC))))
+    def lose_messages(self, topics: set[str]) -> None:
+        self.node.losing = frozenset(topics)
 
     @rule(is_away=st.booleans())
     def answer_nothing(self, is_away: bool) -> None:  # noqa: FBT001 - drawn
@@ -88,7 +89,8 @@ class StormyStory(Story):
 
     @rule()
     def calm_down(self) -> None:
-        self.node.is_away = self.node.is_losing = self.watch.store.is_failing = False
+        self.node.is_away = self.watch.store.is_failing = False
+        self.node.losing = NO_TOPIC
         self.cut_the_stream(is_publishing=True)
         # Without another message nobody can know that some are missing.
         self.node.send(self._payment([self.watch.coin(1)], 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.fakes.whale_node import EVERY_TOPIC, NO_TOPIC
 from tests.fakes.whale_transactions import Sent
 from tests.fakes.whale_watch import Watch
 
@@ -198,9 +199,9 @@ def test_blocks_that_the_node_has_deleted_are_counted_and_passed(watch: Watch) -
 
 
 def test_the_tip_of_an_old_snapshot_leads_nowhere_when_the_chain_has_left_it(watch: Watch) -> None:
-    watch.node.is_losing = True
+    watch.node.losing = EVERY_TOPIC
     watch.node.mine()
-    watch.node.is_losing = False
+    watch.node.losing = NO_TOPIC
     watch.send(1)
     watch.wait(2)
     watch.node.reorganise(1, [[], []])
@@ -229,10 +230,10 @@ def test_what_was_in_a_block_when_it_was_to_be_read_and_came_back_without_a_word
     watch.node.raw_transactions = lambda txids: [None for _ in read(txids)]  # type: ignore[method-assign]
     watch.wait(1)
     watch.node.raw_transactions = read  # type: ignore[method-assign]
-    watch.node.is_losing = True
+    watch.node.losing = EVERY_TOPIC
     watch.node.mine(whale)
     watch.node.take_back()
-    watch.node.is_losing = False
+    watch.node.losing = NO_TOPIC
     watch.send(1)
     watch.wait(3)
     assert len(watch.alerts(whale)) == 1
