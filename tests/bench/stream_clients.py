@@ -26,7 +26,7 @@ class Receipts:
 
     Attributes:
         times: When an event came, once for each client that reads, by event id and in the order of the log.
-        shown_out: Of those that read nothing until now, how many found a close frame that says they are too slow.
+        shown_out: Of those that read nothing until now, how many found their connection ended, for being too slow.
         faults: Whatever else came: an event twice, out of order, or of other bytes than another client had, the end of
             a connection; and what did not come. Nothing of the kind in a sound run.
     """

@@ -11,7 +11,6 @@ import sys
 import time
 from array import array
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +20,8 @@ _CHUNK_BYTES = 256 * 1024
 _SMALL_BUFFER_BYTES = 4096
 _TEXT, _CLOSE, _PING = 0x81, 0x88, 0x89
 _LONG = 126
-_SLOW = 4409
+_SLOW = (4409).to_bytes(2)
+_QUIET_SECONDS = 1.0
 _HANDSHAKE = (
     "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -161,20 +161,29 @@ class Load:
         return {"times": times, "shown_out": self._let_stalled_read(), "faults": self._record.faults}
 
     def _let_stalled_read(self) -> int:
-        """Have those that stalled read what there is for them; return how many were shown out for it."""
-        shown_out = 0
-        for client in self._stalled:
-            client.socket.setblocking(False)  # noqa: FBT003 - the standard library's way
-            with suppress(BlockingIOError):
-                while data := client.read():
-                    for kind, payload in client.frames(data):
-                        if kind == _CLOSE and int.from_bytes(payload[:2]) == _SLOW:
-                            shown_out += 1
-                        elif kind == _TEXT and self._record.is_whole(payload, client.taken):
-                            client.taken += 1
-                        elif kind != _PING:
-                            self._record.faults.append(f"one that stalled was sent {kind:#x}: {payload[:80]!r}")
-        return shown_out
+        """Have those that stalled read until nothing more comes; return how many found the end of their connection."""
+        stalled = {client.socket.fileno(): client for client in self._stalled}
+        ended = 0
+        with select.epoll() as poller:
+            for descriptor in stalled:
+                poller.register(descriptor, select.EPOLLIN)
+            while ready := poller.poll(_QUIET_SECONDS) if stalled else []:
+                for descriptor, _ in ready:
+                    client = stalled[descriptor]
+                    if self._is_ended(client, client.read()):
+                        ended += 1
+                        poller.unregister(descriptor)
+        return ended
+
+    def _is_ended(self, stalled: Client, data: bytes) -> bool:
+        for kind, payload in stalled.frames(data):
+            if (kind, payload[:2]) == (_CLOSE, _SLOW):
+                return True
+            if kind == _TEXT and self._record.is_whole(payload, stalled.taken):
+                stalled.taken += 1
+            elif kind != _PING:
+                self._record.faults.append(f"one that stalled was sent {kind:#x}: {payload[:80]!r}")
+        return not data
 
 
 def _joined(url: str, token: str, buffer_bytes: int | None) -> socket.socket:
