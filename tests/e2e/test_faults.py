@@ -92,8 +92,9 @@ FAULTS = [
     _fault(
         "a detector that nobody watches",
         f"mkdir -p {DETECTOR_DROP_IN}\n"
-        f"printf '[Service]\\nWatchdogSec=0\\n' > {DETECTOR_DROP_IN}/unwatched.conf\nsystemctl daemon-reload",
-        f"rm -r {DETECTOR_DROP_IN}\nsystemctl daemon-reload",
+        f"printf '[Service]\\nWatchdogSec=0\\n' > {DETECTOR_DROP_IN}/unwatched.conf\n"
+        f"systemctl daemon-reload; systemctl restart {DETECTOR}",
+        f"rm -r {DETECTOR_DROP_IN}\nsystemctl daemon-reload; systemctl restart {DETECTOR}",
         f"unit {DETECTOR}",
     ),
     _fault(
@@ -115,7 +116,9 @@ FAULTS = [
     ),
     _fault(
         "a downgraded schema",
-        _sql("CREATE TABLE kept AS SELECT * FROM alembic_version; UPDATE alembic_version SET version_num = 'older'"),
+        _sql(
+            "CREATE TABLE kept AS SELECT * FROM alembic_version; UPDATE alembic_version SET version_num = '20260101_older'"
+        ),
         _sql("UPDATE alembic_version SET version_num = (SELECT version_num FROM kept); DROP TABLE kept"),
         "schema",
         also=("health",),
