@@ -56,6 +56,8 @@ class MempoolView:
         self._followed = followed
         self._threshold_sat = threshold_sat
         self._recently = Recently(_PAIR_SECONDS)
+        # A snapshot's go from the first to the second, so that hundreds of thousands are never kept twice.
+        self._unknown = TxidQueue()
         self._unread = TxidQueue()
         self._unpriced = TxidQueue()
         # Numbers below it tell of changes that the last snapshot holds already.
@@ -71,7 +73,7 @@ class MempoolView:
     @property
     def unread(self) -> int:
         """How many transactions have not been looked at since a snapshot showed them."""
-        return len(self._unread)
+        return len(self._unknown) + len(self._unread)
 
     @property
     def is_to_be_read(self) -> bool:
@@ -85,7 +87,7 @@ class MempoolView:
     @property
     def has_backlog(self) -> bool:
         """Whether anything is still to be asked for, and not better with what comes in the next moment."""
-        return bool(len(self._unread) or (len(self._unpriced) and not self._is_little_unpriced))
+        return bool(self.unread or (self._to_be_priced and not self._is_little_unpriced))
 
     def knows(self, txid: bytes) -> bool:
         """Return whether a transaction is in the mempool."""
@@ -124,14 +126,13 @@ class MempoolView:
         What the stream told before, and is in the snapshot, stays as it is, but for what it told before the first one.
         """
         snapshot = self._node.snapshot()
-        outlook, recently, unread, unpriced = self._outlook, self._recently, self._unread, self._unpriced
+        outlook, recently, unread, unknown = self._outlook, self._recently, self._unread, self._unknown
         outlook.begin_sweep(snapshot.size)
         for txid in snapshot.txids:
             key = key_of(txid)
             if not outlook.mark(key):
                 outlook.added(key)
-                unpriced.append(txid)
-                unread.append(txid)
+                unknown.append(txid)
             elif self._is_to_be_read or key in recently:
                 unread.append(txid)
         outlook.sweep()
@@ -144,7 +145,7 @@ class MempoolView:
 
         Fees first: without them nothing could be predicted of what is found.
         """
-        if self._candidates.is_full or (len(self._unpriced) and not self._is_mostly_priced):
+        if self._candidates.is_full or (self._to_be_priced and not self._is_mostly_priced):
             return
         txids = self._unread.first(_RAW_BATCH)
         if not txids:
@@ -165,7 +166,7 @@ class MempoolView:
 
     def note_current(self, now_seconds: float) -> None:
         """Whatever is in the mempool is known, but for fees that are still to be asked for."""
-        if not len(self._unpriced):
+        if not self._to_be_priced:
             self._current_at_seconds = now_seconds
 
     def price(self, now_seconds: float) -> None:
@@ -173,14 +174,17 @@ class MempoolView:
         if self._is_little_unpriced and now_seconds - self._asked_at_seconds < _GATHER_SECONDS:
             return
         self._asked_at_seconds = now_seconds
-        txids = self._unpriced.first(_ENTRY_BATCH)
+        queue = self._unknown if len(self._unknown) else self._unpriced
+        txids = queue.first(_ENTRY_BATCH)
         waiting = [txid for txid in txids if self.knows(txid)]
         if waiting:
             for txid, entry in zip(waiting, self._node.entries(waiting), strict=True):
                 if entry is not None:
                     self.price_one(txid, entry)
             self._current_at_seconds = now_seconds
-        self._unpriced.drop(len(txids))
+        if queue is self._unknown:
+            self._unread.extend(txids)
+        queue.drop(len(txids))
 
     def price_one(self, txid: bytes, entry: Entry) -> None:
         """Take what the node says about one that waits, and what that means for its parents."""
@@ -190,9 +194,13 @@ class MempoolView:
             self._outlook.lifted(key_of(parent), feerate)
 
     @property
+    def _to_be_priced(self) -> int:
+        return len(self._unknown) + len(self._unpriced)
+
+    @property
     def _is_mostly_priced(self) -> bool:
         return self._outlook.priced_share >= _LEAST_PRICED_SHARE
 
     @property
     def _is_little_unpriced(self) -> bool:
-        return len(self._unpriced) < _ENTRY_BATCH and self._is_mostly_priced
+        return self._to_be_priced < _ENTRY_BATCH and self._is_mostly_priced

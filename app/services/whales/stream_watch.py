@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 # However much is lost: a snapshot of a full mempool takes the node, and us, a second.
 _LEAST_SECONDS = 1.0
+# For which the first snapshot waits for the stream: one that was taken before would have to be taken again.
+_CONNECT_SECONDS = 2.0
 # While what the last one showed is still being read; after more, it is not known any longer what was half heard.
 _BUSY_SECONDS = 10.0
 
@@ -68,6 +70,8 @@ class StreamWatch:
 
     def is_snapshot_due(self, now_seconds: float, *, is_busy: bool) -> bool:
         """Return whether a snapshot is to be taken now; `is_busy`: the last one has not been read to its end."""
+        if self._is_about_to_begin(now_seconds):
+            return False
         if is_busy and (self.is_polling or now_seconds - self._taken_at < _BUSY_SECONDS):
             return False
         return now_seconds >= self._snapshot_at
@@ -102,3 +106,9 @@ class StreamWatch:
             self._snapshot_at = now_seconds
         else:
             self._has_changed = pulse != self._pulse
+
+    def _is_about_to_begin(self, now_seconds: float) -> bool:
+        """Return whether the first connection may still come so soon that the first snapshot can wait for it."""
+        if not self._is_wanted or self._is_connected or self._changed_at is None or self._taken_at > -math.inf:
+            return False
+        return now_seconds - self._changed_at < _CONNECT_SECONDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _BYTES = 32
 # Taking from the front moves the rest, so it is done when there is something to gain.
@@ -26,6 +26,10 @@ class TxidQueue:
     def append(self, txid: bytes) -> None:
         """Add one at the end."""
         self._packed += txid
+
+    def extend(self, txids: Iterable[bytes]) -> None:
+        """Add some at the end."""
+        self._packed += b"".join(txids)
 
     def first(self, most: int) -> Sequence[bytes]:
         """Return up to `most` from the front, which stay."""
