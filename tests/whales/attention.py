@@ -7,11 +7,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-# After a start of either, until the detector must have seen what the mempool holds.
-_BEGINNING_SECONDS = 5.0
-# For which a whale has to be there, since what happens within a second of a kill may be lost with it; and while the
-# mempool is polled only, which is at most every five seconds.
-_LEAST_SECONDS, _LEAST_POLLED_SECONDS = 1.0, 6.0
+# Before a kill, in which what happens may be lost with it.
+_END_SECONDS = 2.0
+# For which a whale has to be there: a moment while the stream is heard, but longer while the mempool is polled.
+_LEAST_SECONDS, _LEAST_POLLED_SECONDS = 0.0, 6.0
 
 
 @dataclass(frozen=True)
@@ -28,19 +27,24 @@ class Attention:
     """Keeps what is said of the parts, by the monotonic clock, and what was seen in the mempool meanwhile.
 
     Attributes:
-        changes: Times at which something happened to bitcoind, to the detector, or to what is between them, and for
-            how long a whale has to be in the mempool from then on to be seen; infinitely long while either is away.
+        changes: Times at which the detector began or ended to see the mempool, and for how long a whale has to be in
+            there from then on to be seen; infinitely long while it cannot be.
     """
 
     changes: list[tuple[float, float]] = field(default_factory=list)
     _seen_at: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
-    def both_at_work(self, at_seconds: float, *, is_polling: bool = False) -> None:
-        """Bitcoind and the detector run from now on, for all that we know."""
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the detector does not see the mempool, for all that we know."""
+        return not self.changes or self.changes[-1][1] == float("inf")
+
+    def begins(self, at_seconds: float, *, is_polling: bool = False) -> None:
+        """The detector says that it sees the mempool."""
         self.changes.append((at_seconds, _LEAST_POLLED_SECONDS if is_polling else _LEAST_SECONDS))
 
-    def interrupted(self, at_seconds: float) -> None:
-        """One of them is away from now on."""
+    def ends(self, at_seconds: float) -> None:
+        """It is ended now, or what it needs is."""
         self.changes.append((at_seconds, float("inf")))
 
     def saw(self, txids: Iterable[str], at_seconds: float) -> None:
@@ -52,8 +56,7 @@ class Attention:
         """Return the times in which whales must have been seen."""
         ends = [*self.changes, (ended_at_seconds, float("inf"))]
         return [
-            Span(since + _BEGINNING_SECONDS, until, least_seconds)
-            for (since, least_seconds), (until, _) in pairwise(ends)
+            Span(since, until - _END_SECONDS, least_seconds) for (since, least_seconds), (until, _) in pairwise(ends)
         ]
 
     def must_have_been_seen(self, txids: Collection[str], ended_at_seconds: float) -> set[str]:

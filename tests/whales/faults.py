@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 
 from tests.whales.appliance import WhaleAppliance
 from tests.whales.attention import Attention
@@ -27,11 +28,12 @@ class Faults:
 
     Args:
         appliance: Whose parts; they run.
-        attention: Learns when the detector can see the mempool.
+        attention: Learns when the detector cannot see the mempool any longer.
         chance: All that is random.
 
     Attributes:
         kills: How many by the name of the part.
+        seeing_since: When both bitcoind and the detector were last started; of no meaning while one of them is down.
         moments: When anything was ended or started, by the monotonic clock.
     """
 
@@ -43,7 +45,7 @@ class Faults:
         self._chance = chance
         self._due: dict[str, float] = {}
         self._at_work: dict[str, threading.Thread] = {}
-        attention.both_at_work(time.monotonic())
+        self.seeing_since = datetime.now(UTC)
 
     @property
     def total(self) -> int:
@@ -54,6 +56,11 @@ class Faults:
     def is_bitcoind_down(self) -> bool:
         """Whether bitcoind has ended, and was not started yet."""
         return "bitcoind" in self._due and self.are_blocks_safe
+
+    @property
+    def can_see(self) -> bool:
+        """Whether bitcoind and the detector run, and nobody is about to kill them."""
+        return not _SEEING.intersection(self._due) and self.are_blocks_safe
 
     @property
     def are_blocks_safe(self) -> bool:
@@ -75,7 +82,7 @@ class Faults:
         """End bitcoind in an orderly way, if it runs; it is started again a little later."""
         self._tidy()
         if self._is_up("bitcoind"):
-            self._attention.interrupted(time.monotonic())
+            self._attention.ends(time.monotonic())
             self._plan("bitcoind")
             self._in_background("bitcoind", self._appliance.bitcoind.stop)
             self.moments.append(time.monotonic())
@@ -96,7 +103,7 @@ class Faults:
         if due:
             self.moments.append(time.monotonic())
         if _SEEING.intersection(due) and not _SEEING.intersection(self._due):
-            self._attention.both_at_work(time.monotonic())
+            self.seeing_since = datetime.now(UTC)
         return "bitcoind" in due
 
     def mend_all(self) -> bool:
@@ -114,13 +121,13 @@ class Faults:
             time.sleep(later_seconds)
             self._appliance.bitcoind.kill(saved=is_saved)
 
-        self._attention.interrupted(time.monotonic())
+        self._attention.ends(time.monotonic())
         self._plan("bitcoind")
         # Somebody else's transactions are on their way in this moment.
         self._in_background("bitcoind", kill)
 
     def _kill_detector(self) -> None:
-        self._attention.interrupted(time.monotonic())
+        self._attention.ends(time.monotonic())
         self._plan("detector")
         self._appliance.detector.kill()
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 from tests.node.programs.bitcoind_rpc import UnreachableError
 from tests.whales.attention import Attention
 from tests.whales.faults import Faults
 from tests.whales.traffic import Traffic
 from tests.whales.watched import Watched
+
+# Within this time the detector notices that bitcoind was away, and says nothing any longer of what was before.
+_NOTICED = timedelta(seconds=0.3)
 
 # Does something about transactions; about blocks only if it is told that they are safe.
 Step = Callable[[Traffic, bool], None]
@@ -25,6 +29,9 @@ class Storm:
         step: Is done again and again while bitcoind runs; may raise UnreachableError.
         step_seconds: How often.
         look_seconds: How often the mempool is looked at.
+
+    Attributes:
+        silent_until: When the stream was last known to be silent; for the caller to set.
     """
 
     def __init__(
@@ -37,6 +44,7 @@ class Storm:
         self._step = step
         self._step_seconds = step_seconds
         self._look_seconds = look_seconds
+        self.silent_until = self.faults.seeing_since
         self._is_back = True
         self._looked_at = 0.0
 
@@ -67,6 +75,19 @@ class Storm:
             self._is_back = True
         self._step(self.traffic, self.faults.are_blocks_safe)
         if time.monotonic() - self._looked_at >= self._look_seconds:
-            waiting = self._appliance.node.call("getrawmempool")
-            self._looked_at = time.monotonic()
-            self.attention.saw({each.txid for each in self._appliance.sent()}.intersection(waiting), self._looked_at)
+            self._look()
+
+    def _look(self) -> None:
+        waiting = self._appliance.node.call("getrawmempool")
+        self._looked_at = time.monotonic()
+        self.attention.saw({each.txid for each in self._appliance.sent()}.intersection(waiting), self._looked_at)
+        if self.attention.is_interrupted and self.faults.can_see and self._hears():
+            self.attention.begins(time.monotonic())
+
+    def _hears(self) -> bool:
+        """Return whether the detector has said that it hears the stream since it can, and not only just."""
+        since = max(self.faults.seeing_since, self.silent_until) + _NOTICED
+        return any(
+            beat["beat_at"] > since and (beat["state"], beat["detail"].get("source")) == ("ok", "stream")
+            for beat in self._appliance.heartbeats()
+        )

@@ -20,7 +20,7 @@ _SEED = 4
 _KILLS = 100
 # So many one after the other, and then a while in which nothing is killed and everything has to be seen.
 _AT_A_TIME = 20
-_BETWEEN_KILLS_SECONDS, _QUIET_SECONDS = 0.5, 8.0
+_BETWEEN_KILLS_SECONDS, _QUIET_SECONDS = 0.4, 10.0
 _ACT_SECONDS, _LOOK_SECONDS = 0.05, 0.25
 _SETTLED_SECONDS = 60.0
 _LEAST_SEEN = 20
@@ -53,7 +53,7 @@ def test_a_hundred_kills_lose_nothing_and_tell_nothing_twice(tmp_path: Path) -> 
             f"{len(found.alerted)} ({len(found.seen)} had to be), missed {len(found.missed)}, gone unseen "
             f"{len(found.gone_unseen)}\n"
         )
-        assert found.is_clean, found
+        assert found.wrong == {}
         # Else the pauses were too short for anything to be proven by them.
         assert len(found.seen) > _LEAST_SEEN
         last = it.appliance.events()[-1]["id"]
@@ -65,5 +65,5 @@ def test_a_hundred_kills_lose_nothing_and_tell_nothing_twice(tmp_path: Path) -> 
 def settle(appliance: WhaleAppliance, storm: Storm, above_height: int, ended: float) -> None:
     """Return once nothing is wrong any more, or once that takes too long."""
     deadline = time.monotonic() + _SETTLED_SECONDS
-    while not verdict(appliance, storm.attention, above_height, ended).is_clean and time.monotonic() < deadline:
+    while verdict(appliance, storm.attention, above_height, ended).wrong and time.monotonic() < deadline:
         time.sleep(1)

@@ -47,9 +47,16 @@ class Verdict:
         return self.existed - self.alerted - self.missed - self.lost
 
     @property
-    def is_clean(self) -> bool:
-        """Whether nothing is wrong."""
-        return not (self.lost or self.doubled or self.wrongly_missed or self.invented or self.misplaced)
+    def wrong(self) -> dict[str, list[str]]:
+        """What is wrong, in words, and with which."""
+        named = {
+            "lost": self.lost,
+            "doubled": self.doubled,
+            "missed although it was in the mempool": self.wrongly_missed,
+            "no whale": self.invented,
+            "in another block than told": self.misplaced,
+        }
+        return {what: sorted(txids) for what, txids in named.items() if txids}
 
 
 def verdict(appliance: WhaleAppliance, attention: Attention, above_height: int, ended_at_seconds: float) -> Verdict:

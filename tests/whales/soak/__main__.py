@@ -106,7 +106,7 @@ def _settled(appliance: WhaleAppliance, course: Course, above_height: int, ended
     deadline = time.monotonic() + _SETTLED_SECONDS
     while True:
         found = verdict(appliance, course.storm.attention, above_height, ended)
-        if found.is_clean or time.monotonic() > deadline:
+        if not found.wrong or time.monotonic() > deadline:
             return found
         time.sleep(1)
 

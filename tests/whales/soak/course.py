@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from datetime import UTC, datetime
 
 from tests.whales.relay import Relay
 from tests.whales.storm import Storm
@@ -90,11 +91,11 @@ class Course:
         self.storm.live(_RECOVERY_SECONDS)
         self.silences += 1
         self._relay.swallow()
-        self._note_silence(is_silent=True)
+        self._silent_moments.append(time.monotonic())
+        self.storm.attention.ends(self._silent_moments[-1])
+        self.storm.attention.begins(self._silent_moments[-1], is_polling=True)
         self.storm.live(_SILENCE_SECONDS)
         self._relay.go_on()
-        self._note_silence(is_silent=False)
-
-    def _note_silence(self, *, is_silent: bool) -> None:
         self._silent_moments.append(time.monotonic())
-        self.storm.attention.both_at_work(self._silent_moments[-1], is_polling=is_silent)
+        self.storm.attention.ends(self._silent_moments[-1])
+        self.storm.silent_until = datetime.now(UTC)

@@ -54,15 +54,8 @@ class Findings:
     @property
     def failings(self) -> list[str]:
         """What is wrong, in words."""
-        found = self.verdict
-        named = {
-            "lost": found.lost,
-            "doubled": found.doubled,
-            "missed although it was in the mempool": found.wrongly_missed,
-            "no whale": found.invented,
-            "in another block than told": found.misplaced,
-        }
-        whales = [f"{len(txids)} {what}: {sorted(txids)[:_MOST_SHOWN]}" for what, txids in named.items() if txids]
+        wrong = self.verdict.wrong.items()
+        whales = [f"{len(txids)} {what}: {', '.join(txids[:_MOST_SHOWN])}" for what, txids in wrong]
         growing = [f"{life.name} grew by {life.added_mb:.1f} MB" for life in self.lives if life.grows]
         return [*whales, *self.out_of_step, *growing]
 
