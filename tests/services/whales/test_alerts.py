@@ -166,14 +166,15 @@ def test_a_whale_that_was_seen_and_mined_before_it_could_be_looked_at_is_alerted
     assert watch.updates(whale) == [("pending", "confirmed", None)]
 
 
-def test_a_whale_of_a_snapshot_that_was_mined_before_it_was_read_is_alerted_to() -> None:
+# The first turn shows the whale, those after it ask for its bytes and get none.
+@pytest.mark.parametrize("turns", [1, 5])
+def test_a_whale_of_a_snapshot_that_was_mined_before_it_was_read_is_alerted_to(turns: int) -> None:
     watch = Watch()
     whale = watch.send(150)
     watch.start()
-    # The first turn takes a snapshot and reads; the node answers no more than the former.
     read = watch.node.raw_transactions
     watch.node.raw_transactions = lambda txids: [None for _ in read(txids)]  # type: ignore[method-assign]
-    watch.turn()
+    watch.turns(turns)
     watch.node.mine(whale)
     watch.turns()
     assert len(watch.alerts(whale)) == 1

@@ -237,3 +237,34 @@ def test_what_was_in_a_block_when_it_was_to_be_read_and_came_back_without_a_word
     watch.send(1)
     watch.wait(3)
     assert len(watch.alerts(whale)) == 1
+
+
+def test_what_two_blocks_held_is_reverted_by_the_block_that_held_it(watch: Watch) -> None:
+    whale = confirmed(watch)
+    block_hash = watch.node.chain.active[-1]
+    watch.node.mine()
+    watch.turns()
+    watch.node.take_back(2)
+    watch.turns()
+    assert watch.updates(whale)[1:] == [("confirmed", "pending", "reorganisation")]
+    reverted = {block: each["reverted"] for each in watch.store.told("reorg") for block in each["disconnected"]}
+    assert reverted[block_hash] == [whale.txid]
+
+
+def test_what_took_the_place_of_a_whale_while_a_block_had_ended_it_is_found_when_the_block_leaves(watch: Watch) -> None:
+    one, other = watch.coin(200), watch.coin(200)
+    whale = watch.send(350, one, other)
+    watch.turn()
+    rival = watch.payment(1, one)
+    watch.node.mine(rival)
+    watch.turns()
+    later = watch.send(1, other)
+    # Until it is no news any longer.
+    for _ in range(4):
+        watch.send(1)
+        watch.wait(15)
+    watch.node.take_back()
+    watch.node.evict(rival)
+    watch.wait(5)
+    assert watch.whale(whale).status == "replaced"
+    assert watch.whale(whale).replaced_by == later.txid
