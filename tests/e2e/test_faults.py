@@ -117,7 +117,8 @@ FAULTS = [
     _fault(
         "a downgraded schema",
         _sql(
-            "CREATE TABLE kept AS SELECT * FROM alembic_version; UPDATE alembic_version SET version_num = '20260101_older'"
+            "CREATE TABLE kept AS SELECT * FROM alembic_version; "
+            "UPDATE alembic_version SET version_num = '20260101_older'"
         ),
         _sql("UPDATE alembic_version SET version_num = (SELECT version_num FROM kept); DROP TABLE kept"),
         "schema",
