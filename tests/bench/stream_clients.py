@@ -26,7 +26,7 @@ class Receipts:
 
     Attributes:
         times: When an event came, once for each client that reads, by event id and in the order of the log.
-        shown_out: Of those that read nothing until now, how many found their connection ended, for being too slow.
+        shown_out: Of those that had read nothing, how many found their connection ended for being too slow.
         faults: Whatever else came: an event twice, out of order, or of other bytes than another client had, the end of
             a connection; and what did not come. Nothing of the kind in a sound run.
     """
@@ -46,9 +46,15 @@ class StreamClients:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def receipts(self, events: int, patience_seconds: float = 20) -> Receipts:
-        """Return what came since the last time, once each client has had `events` events or patience ends."""
-        said = self._ask({"events": events, "patience_seconds": patience_seconds})
+    def receipts(self, events: int, patience_seconds: float = 20, *, stalled_read: bool = False) -> Receipts:
+        """Return what came since the last time, once each client has had `events` events or patience ends.
+
+        Args:
+            events: More than at the last time.
+            patience_seconds: To wait for them.
+            stalled_read: Whether those that read nothing until now read what there is for them.
+        """
+        said = self._ask({"events": events, "patience_seconds": patience_seconds, "stalled_read": stalled_read})
         return Receipts({int(event): times for event, times in said.pop("times").items()}, **said)
 
     def _ask(self, question: object) -> dict[str, Any]:

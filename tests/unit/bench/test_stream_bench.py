@@ -36,7 +36,7 @@ def test_one_that_stalls_is_shown_out_with_its_frames_whole(tmp_path: Path) -> N
     with ours(tmp_path) as server, connected(server.url, [server.service.token()], 1, stalled=2) as clients:
         for number in range(400):
             server.tell(alert(number))
-        receipts = clients.receipts(400)
+        receipts = clients.receipts(400, stalled_read=True)
     assert receipts.faults == []
     assert receipts.shown_out == 2
 
