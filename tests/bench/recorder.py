@@ -28,6 +28,7 @@ from tests.node.bitcoind import Bitcoind, free_port, regtest_bitcoind
 from tests.node.lively_chain import LivelyChain
 from tests.node.programs.life.pace import Pace
 from tests.node.programs.life.record import Record
+from tests.node.programs.life.whales import NoCoinsError
 from tests.whales.record import read_record, whales
 
 _SAT_PER_BTC = 100_000_000
@@ -35,6 +36,8 @@ _KEPT = CHECKOUT / ".make" / "bench"
 _STEP_SECONDS = 0.05
 _KNOWN_BLOCKS = 30
 _LEAST_PAYMENTS = 20
+# The most that a whale moves, in multiples of what it has to; and how much more than that people have for it.
+_LARGEST, _SPARE = 1.02, 1.1
 _TEMPLATE_SECONDS = 10.0
 _BATCH = 200
 _QUEUE_MESSAGES = 100_000
@@ -55,18 +58,18 @@ class Scene:
     Attributes:
         seconds: How long.
         per_second: Transactions.
-        share_whales: Of all transactions, those that are made to be whales; as many of the others are large enough.
+        share_whales: Of all transactions, those that are whales.
         threshold_btc: What a whale moves.
         waiting: Transactions in the mempool at the beginning.
         block_after: Seconds after which a block is mined; 0 for none.
     """
 
-    seconds: float = 100
+    seconds: float = 60
     per_second: float = 200
-    share_whales: float = 1 / 400
-    threshold_btc: float = 24
-    waiting: int = 5_000
-    block_after: float = 97
+    share_whales: float = 1 / 250
+    threshold_btc: float = 30
+    waiting: int = 2_000
+    block_after: float = 25
 
     @property
     def pace(self) -> Pace:
@@ -76,7 +79,7 @@ class Scene:
             max(_LEAST_PAYMENTS, most // 2),
             600,
             share_whales=self.share_whales,
-            whale_btc=(self.threshold_btc, 2 * self.threshold_btc),
+            whale_btc=(self.threshold_btc, _LARGEST * self.threshold_btc),
         )
 
 
@@ -109,12 +112,25 @@ def record(scene: Scene, progress: Progress) -> Recording:
             now=time.time(),
             is_in_real_time=True,
         )
+        endow(chain, scene)
         while (missing := scene.waiting - node.call("getmempoolinfo")["size"]) > 0:
             chain.present.pay(min(500, missing), time.time())
         recorder = Recorder(node, address, threshold_sat)
         recorder.begin()
         live(chain, scene, recorder, progress)
         return recorder.end(list(whales(read_record(sent), threshold_sat)))
+
+
+def endow(chain: LivelyChain, scene: Scene) -> None:
+    """Give people coins for all whales, which else could only come as often as coins are merged."""
+    wanted = int((scene.waiting + scene.seconds * scene.per_second) * scene.share_whales * _SPARE)
+    value_sat = round(scene.threshold_btc * _LARGEST * _SPARE * _SAT_PER_BTC)
+    for _ in range(wanted):
+        try:
+            chain.present.whale(value_sat)
+        except NoCoinsError:
+            chain.present.mine()
+    chain.present.mine()
 
 
 def live(chain: LivelyChain, scene: Scene, recorder: Recorder, progress: Progress) -> None:
