@@ -194,6 +194,46 @@ def test_what_was_dropped_and_comes_back_is_reopened(watch: Watch) -> None:
     assert len(watch.alerts(whale)) == 1
 
 
+def test_what_replaced_two_and_comes_back_reopens_what_was_predicted_of_both(watch: Watch) -> None:
+    one, other = watch.coin(200), watch.coin(300)
+    whales = [watch.send(150, one), watch.send(250, other)]
+    watch.turn()
+    both = watch.send(400, one, other, fee_sat=9_000)
+    watch.turn()
+    watch.node.evict(both)
+    watch.wait(TEN_MINUTES + 20, step_seconds=10)
+    assert [prediction_of(watch, whale).outcome for whale in whales] == ["dropped", "dropped"]
+    watch.node.send(both)
+    watch.turns()
+    assert [prediction_of(watch, whale).outcome for whale in whales] == ["pending", "pending"]
+
+
+def test_what_replaced_a_whale_and_was_gone_before_it_could_be_looked_at_replaced_it_all_the_same(
+    watch: Watch,
+) -> None:
+    coin = watch.coin(200)
+    first = watch.send(150, coin)
+    watch.turn()
+    second = watch.send(151, coin, fee_sat=5_000)
+    watch.node.evict(second)
+    watch.wait(5)
+    assert watch.updates(first) == [("pending", "replaced", None)]
+    assert watch.alerts(second)[0]["replaces"] == [first.txid]
+    watch.wait(TEN_MINUTES + 20, step_seconds=10)
+    assert watch.updates(second) == [("pending", "dropped", None)]
+    assert prediction_of(watch, first).outcome == "dropped"
+
+
+def test_what_was_replaced_before_it_could_be_looked_at_is_alerted_to_and_replaced(watch: Watch) -> None:
+    coin = watch.coin(200)
+    first = watch.send(150, coin)
+    second = watch.send(151, coin, fee_sat=5_000)
+    watch.wait(5)
+    assert len(watch.alerts(first)) == len(watch.alerts(second)) == 1
+    assert watch.updates(first) == [("pending", "replaced", None)]
+    assert watch.whale(first).replaced_by == second.txid
+
+
 def test_what_was_replaced_and_comes_back_replaces_in_turn(watch: Watch) -> None:
     coin = watch.coin(200)
     first = watch.send(150, coin)
