@@ -31,12 +31,10 @@ class Quality:
     Attributes:
         predictions: Those that are scored; the naive ones are those of who sent the whales.
         told: Share of the whales of that time that were predicted at all.
-        stored: Share of the predictions that the detector itself put a naive one beside.
     """
 
     predictions: Sequence[Resolved]
     told: float
-    stored: float
 
     @property
     def score(self) -> Score:
@@ -105,7 +103,6 @@ def _quality(appliance: WhaleAppliance, life: Life, since: datetime, until: date
     return Quality(
         [each._replace(baseline_block=life.naive[rows[each.prediction_id]["txid"]]) for each in scored],
         fmean(row["prediction_id"] is not None for row in whales),
-        fmean(each.baseline_block is not None for each in scored),
     )
 
 
