@@ -95,7 +95,7 @@ class Client:
                 if kind == _CLOSE:
                     self._answer(self._writer.close(CloseReason.NORMAL_CLOSURE))
 
-    def _answer(self, frame: bytes) -> None:
+    def _answer(self, frame: bytes | bytearray) -> None:
         # Whoever gave up meanwhile has closed the connection.
         with suppress(OSError):
             self.socket.send(frame)
