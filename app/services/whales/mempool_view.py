@@ -170,8 +170,12 @@ class MempoolView:
             self._current_at_seconds = now_seconds
 
     def price(self, now_seconds: float) -> None:
-        """Ask for the fees of some of what has none yet, once that is worth a request; may raise NodeError."""
-        if self._is_little_unpriced and now_seconds - self._asked_at_seconds < _GATHER_SECONDS:
+        """Ask for the fees of some of what has none yet, once that is worth a request; may raise NodeError.
+
+        A few wait until what may be a whale has been looked at.
+        """
+        is_early = now_seconds - self._asked_at_seconds < _GATHER_SECONDS
+        if self._is_little_unpriced and (is_early or len(self._candidates)):
             return
         self._asked_at_seconds = now_seconds
         queue = self._unknown if len(self._unknown) else self._unpriced
