@@ -139,8 +139,8 @@ class Subscription:
                 return
             if event.id > self._hub.position:
                 break
-            if event.created_at >= since and self._is_due(event):
-                self._send_again(event)
+            if event.created_at >= since and self._is_due(event) and not self._send_again(event, turn):
+                return
             self._cursor = event.id
         # Nothing was published since the batch was read, so it ends where the hub goes on.
         self._is_live = self._turn == turn and len(batch) < _BATCH and border == self._hub.position
@@ -150,8 +150,13 @@ class Subscription:
     def _is_due(self, event: Event) -> bool:
         return event.type in messages.STREAMED and (self._filter is None or self._filter.lets_through(event))
 
-    def _send_again(self, event: Event) -> None:
-        if self._outbox.wait_for_room(_STALL_SECONDS):
+    def _send_again(self, event: Event, turn: int) -> bool:
+        """Send an event once there is room for it; return whether it was sent, and is not of an earlier wish."""
+        has_room = self._outbox.wait_for_room(_STALL_SECONDS)
+        if self._turn != turn:
+            return False
+        if has_room:
             self._outbox.send(messages.event_frame(event))
         else:
             self._connection.fall_behind()
+        return has_room
