@@ -39,7 +39,8 @@ class Baseline:
         self._draft = draft
         self._clocks = clocks
         self._every_seconds = every_seconds
-        self._next_at = 0.0
+        self._next_at = self._dear_until = 0.0
+        self._asked_on: str | None = None
         self._waiting: list[str] = []
 
     def await_template(self, prediction_id: str) -> None:
@@ -51,13 +52,17 @@ class Baseline:
 
         A whale whose block has come meanwhile gets none: what was known at its first sight cannot be had any more.
         """
-        now_seconds = self._clocks.seconds()
-        if not self._waiting or now_seconds < self._next_at:
+        now_seconds, tip = self._clocks.seconds(), self._chain.tip
+        # Of the same tip bitcoind gives the same template for some seconds, whatever has come meanwhile.
+        is_new_tip = tip is not None and tip[1] != self._asked_on
+        if not self._waiting or now_seconds < (self._dear_until if is_new_tip else self._next_at):
             return
         self._next_at = now_seconds + self._every_seconds
-        template, tip = self._node.template(), self._chain.tip
+        self._asked_on = None if tip is None else tip[1]
+        template = self._node.template()
         taken_seconds = self._clocks.seconds() - now_seconds
-        self._next_at = max(self._next_at, now_seconds + taken_seconds / _MOST_SHARE)
+        self._dear_until = now_seconds + taken_seconds / _MOST_SHARE
+        self._next_at = max(self._next_at, self._dear_until)
         if template is not None and tip is not None and template.previous_hash == tip[1]:
             for prediction in self._store.predictions(self._waiting):
                 if prediction.tip_height == tip[0] and prediction.outcome == "pending":

@@ -10,6 +10,7 @@ from app.domain.blocks.malformed import MalformedBlockError
 from app.services.block_source import BadBlockError, BlockPrunedError
 from app.services.whales.block_look import BlockLook, look_through
 from app.services.whales.examination import Looked, new_whale
+from app.services.whales.followed import outpoints_of
 from app.services.whales.mempool_view import key_of
 from app.services.whales.telling import NO_FORECAST, reorganisation, whale_alert
 from app.services.whales.whale_store import BlockFlow
@@ -125,11 +126,10 @@ class Blocks:
         final = self._final_with(place)
         predictions = self._predictions([*held, *rivals, *final])
         # From here on nothing is asked, and nothing can fail.
-        for whale in unknown:
-            told = whale_alert(whale, NO_FORECAST, []) if whale.status == "pending" else None
-            self._draft.sight(whale, None, told)
+        replaced = self._sight(unknown, predictions, at)
         waited = [whale for whale in [*held, *unknown] if whale.status != "missed"]
         self._fates.confirm(waited, predictions, place.height, place.block_hash, at)
+        rivals = [whale for whale in rivals if whale.txid not in replaced]
         self._fates.conflict(rivals, predictions, place.height, place.block_hash, at)
         self._fates.finish(final, predictions, at)
         self._draft.block(self._flow_of(place, [*held, *unknown], self._clocks.now(), is_connected=True))
@@ -153,6 +153,26 @@ class Blocks:
             self._view.read_all_again()
         self._final_height = min(self._final_height, place.height - 1)
         self._chain.done(step)
+
+    def _sight(self, unknown: Sequence[Whale], predictions: Sequence[WhalePrediction], at: datetime) -> set[str]:
+        """Draft what a block shows that nobody knew; return the txids of those that were replaced by some of it.
+
+        What was in the mempool replaced them there, though it was mined before it could be looked at.
+        """
+        replaced = set()
+        for whale in unknown:
+            rivals = self._rivals_of(whale) if whale.status == "pending" else []
+            if rivals:
+                whale.prediction_id = next((each.prediction_id for each in rivals if each.prediction_id), None)
+            is_told = whale.status == "pending" and whale.moved_sat >= self._limits.threshold_sat
+            before = [each.txid for each in rivals]
+            self._draft.sight(whale, None, whale_alert(whale, NO_FORECAST, before) if is_told else None)
+            self._fates.replace(rivals, predictions, whale, at)
+            replaced |= {*before}
+        return replaced
+
+    def _rivals_of(self, whale: Whale) -> Sequence[Whale]:
+        return self._followed.rivals(whale.txid, outpoints_of(whale))
 
     def _final_with(self, place: BlockPlace) -> Sequence[Whale]:
         """Return the whales about which a block decided that lies deep enough with this one, and did not before."""
@@ -189,7 +209,7 @@ class Blocks:
     def _whales_of(self, look: BlockLook, place: BlockPlace, at: datetime) -> tuple[list[Whale], list[Whale]]:
         """Return the whales of a block that were known, and those that were not."""
         large = [each for each in look.worth_a_look if each.value_sat >= self._limits.threshold_sat]
-        known = self._store.find([each.txid for each in large if self._followed.get(each.txid) is None])
+        known = self._store.find([each.txid for each in look.worth_a_look if self._followed.get(each.txid) is None])
         held = []
         for parts in look.worth_a_look:
             whale = self._followed.get(parts.txid) or known.get(parts.txid)
@@ -197,7 +217,9 @@ class Blocks:
             if whale is not None and whale.block_hash != place.block_hash:
                 held.append(whale)
         followed = {whale.txid for whale in held}
-        unknown = [each for each in large if each.txid not in followed and each.txid not in known]
+        # Whatever its size, what was in the mempool may have replaced a whale there.
+        new = [each for each in look.worth_a_look if each in large or self._source_of(each.txid)]
+        unknown = [each for each in new if each.txid not in followed and each.txid not in known]
         return held, self._unknown_whales(unknown, place, at)
 
     def _unknown_whales(self, unknown: Sequence[Parts], place: BlockPlace, at: datetime) -> list[Whale]:
@@ -206,9 +228,10 @@ class Blocks:
         moved = self._examination.movements(unknown, [each.prevouts if each else None for each in mined])
         whales = []
         for parts, said, movement in zip(unknown, mined, moved, strict=True):
-            if movement.moved_sat < self._limits.threshold_sat:
-                continue
             source = self._source_of(parts.txid)
+            is_heir = source is not None and self._followed.rivals(parts.txid, parts.spent)
+            if movement.moved_sat < self._limits.threshold_sat and not is_heir:
+                continue
             whale = new_whale(Looked(parts, None, movement), source or "block", at, None)
             if said is not None:
                 whale.fee_sat, whale.fee_rate = said.fee_sat, said.fee_sat / parts.vsize_vb

@@ -124,7 +124,7 @@ class Fates:
         """End these, and resolve what was predicted of them, unless the same block has resolved it already."""
         resolved = {}
         for prediction in _of(whales, predictions):
-            if not self._draft.holds_prediction(prediction.prediction_id):
+            if prediction.outcome == _PENDING or not self._draft.holds_prediction(prediction.prediction_id):
                 _resolve(prediction, whales, status, at, height)
                 self._draft.predict(prediction)
             resolved[prediction.prediction_id] = prediction

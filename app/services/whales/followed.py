@@ -44,7 +44,7 @@ class Followed:
         """Follow a whale."""
         self.remove(whale.txid)
         self._whales[whale.txid] = whale
-        for outpoint in _outpoints(whale):
+        for outpoint in outpoints_of(whale):
             self._spenders[outpoint] = (*self._spenders.get(outpoint, ()), whale.txid)
 
     def remove(self, txid: str) -> None:
@@ -53,7 +53,7 @@ class Followed:
         self._left_at_seconds.pop(txid, None)
         if whale is None:
             return
-        for outpoint in _outpoints(whale):
+        for outpoint in outpoints_of(whale):
             others = tuple(other for other in self._spenders[outpoint] if other != txid)
             if others:
                 self._spenders[outpoint] = others
@@ -88,7 +88,8 @@ class Followed:
         return surplus
 
 
-def _outpoints(whale: Whale) -> Iterator[bytes]:
+def outpoints_of(whale: Whale) -> Iterator[bytes]:
+    """Yield what a whale spends, as it stands in transactions."""
     for text in whale.outpoints:
         txid, _, vout = text.partition(":")
         yield outpoint_bytes(Outpoint(txid, int(vout)))

@@ -26,7 +26,7 @@ class DetectorLimits:
         final_confirmations: After which an outcome is not followed any longer.
         stale_seconds: After which what is known of fees says nothing any more.
         fees_seconds: Between two written states of the mempool.
-        template_seconds: Between two templates that the node is asked for.
+        template_seconds: Between two templates of the same tip; the node keeps one for five seconds.
     """
 
     threshold_sat: int
@@ -44,4 +44,4 @@ class DetectorLimits:
     final_confirmations: int = 6
     stale_seconds: float = 120
     fees_seconds: float = 10
-    template_seconds: float = 2
+    template_seconds: float = 6

@@ -224,6 +224,23 @@ def test_what_replaced_a_whale_and_was_gone_before_it_could_be_looked_at_replace
     assert prediction_of(watch, first).outcome == "dropped"
 
 
+@pytest.mark.parametrize("btc", [151, 20], ids=["a whale", "too small for one"])
+def test_what_replaced_a_whale_and_was_mined_before_it_could_be_looked_at_replaced_it_all_the_same(
+    watch: Watch, btc: float
+) -> None:
+    coin = watch.coin(200)
+    first = watch.send(150, coin)
+    watch.turn()
+    second = watch.send(btc, coin, fee_sat=5_000)
+    watch.node.mine(second)
+    watch.wait(5)
+    assert watch.updates(first) == [("pending", "replaced", None)]
+    assert watch.updates(second) == [("pending", "confirmed", None)]
+    assert [alert["replaces"] for alert in watch.alerts(second)] == ([[first.txid]] if btc > 100 else [])
+    prediction = prediction_of(watch, first)
+    assert (prediction.outcome, prediction.final_txid) == ("confirmed", second.txid)
+
+
 def test_what_was_replaced_before_it_could_be_looked_at_is_alerted_to_and_replaced(watch: Watch) -> None:
     coin = watch.coin(200)
     first = watch.send(150, coin)
