@@ -35,6 +35,8 @@ class Candidates:
         self._vanished: dict[str, tuple[Candidate, float]] = {}
         # Those that had left it when their bytes were asked for, of which only a block can tell.
         self._unread: OrderedDict[str, None] = OrderedDict()
+        # Those of the ready ones that have left it for another reason than a block, and until when they may wait.
+        self._left: dict[str, float] = {}
         self._tries: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -66,7 +68,16 @@ class Candidates:
         if self.is_full and txid not in self._ready:
             return False
         self._ready.setdefault(txid, Candidate(raw, source))
+        self._left.pop(txid, None)
         return True
+
+    def left(self, txid: str, until_seconds: float) -> None:
+        """It left the mempool, and not for a block: none is waited for longer, lest a restart meanwhile forget it."""
+        if txid in self._ready:
+            self._left[txid] = until_seconds
+        elif txid in self._vanished:
+            candidate, shown_until = self._vanished[txid]
+            self._vanished[txid] = (candidate, min(shown_until, until_seconds))
 
     def unread(self, txid: str) -> None:
         """It was in the mempool, and left it before its bytes could be had."""
@@ -81,6 +92,7 @@ class Candidates:
     def done(self, txid: str) -> None:
         """It has been looked at."""
         self._ready.pop(txid, None)
+        self._left.pop(txid, None)
         self._vanished.pop(txid, None)
         self._tries.pop(txid, None)
 
@@ -93,6 +105,7 @@ class Candidates:
         """It is not in the mempool any longer: a block will show it, or what left the mempool is looked at then."""
         candidate = self._ready.pop(txid, None)
         if candidate is not None:
+            until_seconds = min(until_seconds, self._left.pop(txid, until_seconds))
             self._vanished.setdefault(txid, (candidate, until_seconds))
 
     def not_shown(self, now_seconds: float) -> dict[str, Candidate]:

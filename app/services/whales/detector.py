@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+# In which it is heard what else happened to a transaction that has left the mempool.
+_SOON_SECONDS = 0.5
+
 # That are asked about in one turn.
 _MOST_GIVEN_UP = 200
 
@@ -223,7 +226,9 @@ class Detector:
         is_news = self._view.removed(txid, sequence)
         if not is_news:
             self._chain.let_the_stream_tell(now_seconds + self._limits.settle_seconds)
-        whale = self._followed.get(txid.hex()) if is_news and len(self._followed) else None
+            return
+        self._candidates.left(txid.hex(), now_seconds + _SOON_SECONDS)
+        whale = self._followed.get(txid.hex()) if len(self._followed) else None
         if whale is not None:
             self._fates.leave(whale, self._clocks.now(), now_seconds)
 

@@ -36,6 +36,19 @@ def test_while_the_node_is_away_nothing_counts_as_gone(watch: Watch) -> None:
     assert watch.updates(whale) == []
 
 
+def test_what_was_gone_before_it_could_be_looked_at_is_told_soon_lest_a_restart_forget_it(watch: Watch) -> None:
+    coin = watch.coin(200)
+    first = watch.send(150, coin)
+    second = watch.send(151, coin, fee_sat=5_000)
+    evicted = watch.send(150)
+    watch.node.evict(evicted)
+    # Less than a second; until a block would have shown it three may pass.
+    watch.turns(8)
+    watch.start()
+    watch.turns()
+    assert [len(watch.alerts(each)) for each in (first, second, evicted)] == [1, 1, 1]
+
+
 def test_a_node_that_is_away_is_said_to_be_until_it_answers_again(watch: Watch) -> None:
     watch.node.is_away = True
     watch.send(150)

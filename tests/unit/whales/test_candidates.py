@@ -72,3 +72,21 @@ def test_one_is_looked_at_again_a_few_times() -> None:
     assert [candidates.may_retry("a") for _ in range(5)] == [True, True, True, False, False]
     candidates.done("a")
     assert candidates.may_retry("a")
+
+
+def test_one_that_left_the_mempool_for_another_reason_than_a_block_waits_for_less_time() -> None:
+    candidates = Candidates(10)
+    for name in "abcd":
+        candidates.add(name, b"raw", "stream")
+    candidates.left("a", 1.0)
+    candidates.vanish("a", 5.0)
+    candidates.vanish("b", 5.0)
+    candidates.left("b", 1.0)
+    candidates.left("c", 1.0)
+    candidates.add("c", b"raw", "stream")
+    candidates.vanish("c", 5.0)
+    candidates.vanish("d", 0.5)
+    candidates.left("d", 1.0)
+    candidates.left("never there", 1.0)
+    assert list(candidates.not_shown(0.5)) == ["d"]
+    assert list(candidates.not_shown(1.0)) == ["a", "b", "d"]
