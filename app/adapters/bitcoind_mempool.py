@@ -50,8 +50,8 @@ CALLS = (
 MAX_ANSWER_BYTES = 70_000_000
 
 # For the connection, and for the answer. A node under load takes seconds for a template or for a block; nothing is
-# heard meanwhile, and what is published waits in the queue.
-TIMEOUT_SECONDS: tuple[float, float] = (2, 20)
+# heard meanwhile, and what is published waits in the queue. Twice as much is still less than health waits for a word.
+TIMEOUT_SECONDS: tuple[float, float] = (2, 10)
 
 # Of the templates' rules, those without which a node of main or of signet gives none.
 _RULES = {"rules": ["segwit", "signet"]}

@@ -28,6 +28,7 @@ class SimulatedNode:
 
     Attributes:
         is_away: It answers nothing.
+        hangs_for_seconds: Until whoever asks gives up, since it answers nothing and does not say so either.
         is_publishing: A listener has a connection.
         is_loaded: It has read its mempool from disk.
         losing: Topics of ZMQ on which what is said is lost; whoever listens learns of it with the next message there.
@@ -42,6 +43,7 @@ class SimulatedNode:
         self.chain = SimulatedChain(int(clock.now().timestamp()))
         self.pool = Pool(self._say)
         self.is_away = False
+        self.hangs_for_seconds = 0.0
         self.is_publishing = True
         self.is_loaded = True
         self.template_size = 2
@@ -197,6 +199,9 @@ class SimulatedNode:
 
     def _asked(self, name: str) -> None:
         self.requests.append(name)
+        if self.hangs_for_seconds:
+            self._clock.advance(self.hangs_for_seconds)
+            raise NodeUnreachableError("does not answer in time")
         if self.is_away:
             raise NodeUnreachableError("nobody answers")
 

@@ -48,10 +48,10 @@ class Attempts:
         try:
             step()
         except OnchainPriceError as error:
-            self._fail(step, Failure("node", now_seconds), str(error))
+            self._fail(step, "node", str(error))
             return False
         except StorageError as error:
-            self._fail(step, Failure("store", now_seconds), str(error))
+            self._fail(step, "store", str(error))
             return False
         self._succeed(step)
         return True
@@ -63,11 +63,12 @@ class Attempts:
         wait_seconds = _SAME_SECONDS if step == failed else _OTHERS_SECONDS
         return failure.kind in kinds and now_seconds - failure.at_seconds < wait_seconds
 
-    def _fail(self, step: Callable[[], None], failure: Failure, problem: str) -> None:
-        self._succeed(step, unless=failure.kind)
-        self._failures[step] = failure
-        if self._condition.set(failure.kind, problem):
-            _log.warning("the detector waits", extra={"for": failure.kind, "reason": problem})
+    def _fail(self, step: Callable[[], None], kind: str, problem: str) -> None:
+        self._succeed(step, unless=kind)
+        # Now, not when the step began: whoever waited in vain is not to wait for another one at once.
+        self._failures[step] = Failure(kind, self._clocks.seconds())
+        if self._condition.set(kind, problem):
+            _log.warning("the detector waits", extra={"for": kind, "reason": problem})
 
     def _succeed(self, step: Callable[[], None], unless: str | None = None) -> None:
         """Forget what the step lacked, and that it is lacking once nothing lacks it."""

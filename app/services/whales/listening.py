@@ -66,12 +66,14 @@ class Listening:
             self._stream = None
 
     def _look(self) -> None:
-        self._look_at_seconds = self._clocks.seconds() + _LOOK_AGAIN_SECONDS
         try:
             addresses = self._find()
         except NodeError:
             # Where it was is the best guess.
             return
+        finally:
+            # However long the answer took.
+            self._look_at_seconds = self._clocks.seconds() + _LOOK_AGAIN_SECONDS
         if self._stream is not None and set(addresses) == set(self._addresses):
             return
         self.close()
