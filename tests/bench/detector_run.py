@@ -45,7 +45,7 @@ class Watcher:
             self.process.assert_not_ended()
             asked = node.asked()
             looked = min(asked.get(method, 0) for method in ("getmempoolentry", "getrawtransaction"))
-            return looked >= waiting and len(self.alerts()) >= before
+            return looked >= waiting and len(self.alerts()) >= before and self.has_told_of_fees()
 
         until(is_ready, "the detector to know the mempool")
 
@@ -62,6 +62,11 @@ class Watcher:
         found = {payload["txid"]: number for number, payload in rows}
         assert len(found) == len(rows), "somebody was alerted twice to the same whale"
         return found
+
+    def has_told_of_fees(self) -> bool:
+        """Return whether it has, which it does as soon as it knows the mempool, and then seldom."""
+        with self.stream.database.reading() as connection:
+            return connection.execute(select(EventRow.id).where(EventRow.type == "fee_update")).first() is not None
 
     def event_count(self) -> int:
         """Return how many events there are."""

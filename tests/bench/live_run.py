@@ -53,7 +53,8 @@ def live_run(scene: LiveScene) -> tuple[list[float], list[float]]:
         with whale_appliance(path, threshold_btc=scene.threshold_btc) as it, log_peer(it.stream) as peer:
             chain = it.chain(scene.pace)
             it.detector.start()
-            it.until(it.heartbeats, "the detector's first word")
+            # Whoever comes later than others must not have missed what they were told.
+            it.until(lambda: it.events("fee_update"), "the detector's first word")
             tokens = [it.stream.token() for _ in range(scene.clients)]
             with (
                 connected(it.stream.url, tokens, scene.clients) as ours,
