@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
 Role = Literal["viewer", "operator", "admin"]
@@ -60,8 +60,8 @@ class RevokedTokens(Protocol):
     def is_revoked(self, *token_ids: str) -> bool:
         """Return whether any of these is revoked."""
 
-    def revoked_among(self, token_ids: Collection[str]) -> set[str]:
-        """Return which of these are revoked, however many there are."""
+    def revoked_since(self, moment: datetime) -> set[str]:
+        """Return those revoked at `moment` or later, by the clock of whoever revoked them."""
 
     def forget_expired(self, now: datetime) -> int:
         """Remove those that have expired anyway; return how many."""

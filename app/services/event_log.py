@@ -26,6 +26,9 @@ class EventLog(Protocol):
     def identity(self) -> str:
         """Return the log's identity; a restored log has a new one, and clients must resynchronise."""
 
+    def news(self, event_id: int, limit: int) -> tuple[str, Sequence[Event]]:
+        """Return `identity` and what `after` returns, as they were at one moment, for the price of one."""
+
     def last_id(self) -> int:
         """Return the id of the newest entry, 0 in an empty log."""
 

@@ -61,22 +61,21 @@ class LogFollower:
             self._falter("internal", error)
 
     def _read_on(self) -> None:
-        identity = self._log.identity()
+        identity, batch = self._log.news(self._position, _BATCH)
         if identity != self._identity:
             self._position = self._log.last_id()
             self._identity = identity
+            batch = []
             self._audience.begin(identity, self._position)
         if self._is_degraded:
             self._is_degraded = False
             _log.info("the event log can be read again", extra={"event_id": self._position})
             self._audience.recovered()
-        full = True
-        while full:
-            batch = self._log.after(self._position, _BATCH)
+        while batch:
             for event in batch:
                 self._position = event.id
                 self._audience.publish(event)
-            full = len(batch) == _BATCH
+            batch = self._log.after(self._position, _BATCH) if len(batch) == _BATCH else []
 
     def _falter(self, reason: str, error: Exception) -> None:
         if not self._is_degraded:

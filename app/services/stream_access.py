@@ -8,6 +8,7 @@ from app.services.tokens import TokenRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from datetime import datetime
     from typing import TypeVar
 
     from app.services.accounts import Accounts, RevokedTokens
@@ -52,15 +53,15 @@ class StreamAccess:
             raise RoleRefusedError(f"the role {grant.role!r} may not follow the stream")
         return grant
 
-    def ended(self, grants: Sequence[tuple[Key, Grant]]) -> Collection[Key]:
-        """Return the keys of those grants that have been taken back, by token, session or account.
+    def ended(self, grants: Sequence[tuple[Key, Grant]], since: datetime) -> Collection[Key]:
+        """Return the keys of those grants that have been taken back, by session, by account, or by token since then.
 
-        The accounts are read once and the tokens once, whether some have been taken back or not.
+        The accounts are read once and the tokens once, however many grants there are.
         """
         if not grants:
             return []
         epochs = {account.username: account.session_epoch for account in self._accounts.every() if account.is_active}
-        revoked = self._revoked.revoked_among({token_id for _, grant in grants for token_id in grant.token_ids})
+        revoked = self._revoked.revoked_since(since)
         return [
             key
             for key, grant in grants

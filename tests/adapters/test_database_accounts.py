@@ -109,11 +109,15 @@ def test_a_token_is_revoked_by_itself_or_by_its_family(revoked: DatabaseRevokedT
     assert not revoked.is_revoked()
 
 
-def test_those_revoked_among_thousands_are_found(revoked: DatabaseRevokedTokens) -> None:
-    for token_id in ("jti-0", "jti-1999", "jti-39999"):
-        revoked.revoke(token_id, NOW)
-    assert revoked.revoked_among([f"jti-{number}" for number in range(40_000)]) == {"jti-0", "jti-1999", "jti-39999"}
-    assert revoked.revoked_among(["jti-5"]) == revoked.revoked_among([]) == set()
+def test_those_revoked_since_a_moment_are_found(database: Database) -> None:
+    moments = iter([NOW, NOW + timedelta(seconds=1), NOW + timedelta(seconds=2)])
+    revoked = DatabaseRevokedTokens(database, moments.__next__)
+    for number in range(3):
+        revoked.revoke(f"jti-{number}", NOW)
+    assert revoked.revoked_since(NOW) == {"jti-0", "jti-1", "jti-2"}
+    assert revoked.revoked_since(NOW + timedelta(seconds=1)) == {"jti-1", "jti-2"}
+    assert revoked.revoked_since(NOW + timedelta(seconds=3)) == set()
+    assert revoked.revoked_since(datetime.min.replace(tzinfo=UTC)) == {"jti-0", "jti-1", "jti-2"}
 
 
 def test_only_expired_tokens_are_forgotten(revoked: DatabaseRevokedTokens) -> None:

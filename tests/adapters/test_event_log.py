@@ -50,6 +50,16 @@ def test_events_come_back_in_order_a_page_at_a_time(log: DatabaseEventLog, datab
     assert log.last_id() == 5
 
 
+def test_news_are_the_identity_and_what_comes_after(log: DatabaseEventLog, database: Database) -> None:
+    assert log.news(0, 10) == (log.identity(), [])
+    with database.writing() as connection:
+        for number in range(3):
+            append(connection, "test", {"n": number}, NOW)
+    for event_id in range(5):
+        for limit in (1, 2, 10):
+            assert log.news(event_id, limit) == (log.identity(), log.after(event_id, limit))
+
+
 def test_an_event_is_not_there_before_its_transaction_ends(log: DatabaseEventLog, database: Database) -> None:
     with database.writing() as connection:
         append(connection, "test", {}, NOW)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from app.adapters.database.engine import Database
 
+EVER = datetime.min.replace(tzinfo=UTC)
 LATER = datetime.now(UTC) + timedelta(hours=1)
 
 
@@ -63,14 +64,14 @@ def test_one_revoked_token_among_500_clients_costs_no_query_for_each(
     revoked.revoke("family-9", LATER)
     queries = []
     event.listen(sqlite_database.engine, "before_cursor_execute", lambda *told: queries.append(told[2]))
-    ended = access.ended([(number, grant(f"jti-{number}", f"family-{number}")) for number in range(500)])
+    ended = access.ended([(number, grant(f"jti-{number}", f"family-{number}")) for number in range(500)], EVER)
     assert sorted(ended) == [7, 9]
     assert len([query for query in queries if query.startswith("SELECT")]) == 2
 
 
 def test_grants_of_an_ended_session_or_of_nobody_are_ended(access: StreamAccess) -> None:
     grants = {"former": grant(session_epoch=0), "nobody": grant(username="nobody"), "present": grant()}
-    assert sorted(access.ended(list(grants.items()))) == ["former", "nobody"]
+    assert sorted(access.ended(list(grants.items()), EVER)) == ["former", "nobody"]
 
 
 def test_a_closing_connection_is_not_looked_at_again(

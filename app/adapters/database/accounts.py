@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import delete, exc, insert, select, update
@@ -12,7 +11,7 @@ from app.adapters.database.tables import RevokedTokenRow, UserRow
 from app.services.accounts import Account, UsernameTakenError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Row
 
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
 _ACCOUNT = (UserRow.id, UserRow.username, UserRow.password_hash, UserRow.role, UserRow.is_active, UserRow.session_epoch)
 
 _NEXT_EPOCH = UserRow.session_epoch + 1
-
-# SQLite takes 32,766 parameters and PostgreSQL 65,535, but neither should be busy for long at a time.
-_PARAMETERS = 1_000
 
 
 def _utc_now() -> datetime:
@@ -114,15 +110,11 @@ class DatabaseRevokedTokens:
         with self._database.reading() as connection:
             return connection.execute(statement).first() is not None
 
-    def revoked_among(self, token_ids: Collection[str]) -> set[str]:
-        """Return which of these are revoked, however many there are."""
-        found: set[str] = set()
-        left = iter(token_ids)
-        while some := tuple(islice(left, _PARAMETERS)):
-            statement = select(RevokedTokenRow.token_id).where(RevokedTokenRow.token_id.in_(some))
-            with self._database.reading() as connection:
-                found.update(connection.execute(statement).scalars())
-        return found
+    def revoked_since(self, moment: datetime) -> set[str]:
+        """Return those revoked at `moment` or later, by the clock of whoever revoked them."""
+        statement = select(RevokedTokenRow.token_id).where(RevokedTokenRow.revoked_at >= moment)
+        with self._database.reading() as connection:
+            return set(connection.execute(statement).scalars())
 
     def forget_expired(self, now: datetime) -> int:
         """Remove those that have expired anyway; return how many."""

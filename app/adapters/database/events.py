@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import bindparam, func, insert, select, text
 
 from app.adapters.database.tables import EventLogIdentityRow, EventRow
 from app.services.event_log import Event
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
 # Any number that nothing else in the database locks.
 _APPEND_LOCK = 0x7574786F
+
+_LOST_IDENTITY = "event_log_identity has lost its row; restore the database from a backup"
+
+_ENTRY = (EventRow.id, EventRow.type, EventRow.created_at, EventRow.payload)
+# One row without an entry when there are none.
+_NEWS = (
+    select(EventLogIdentityRow.identity, *_ENTRY)
+    .join_from(EventLogIdentityRow, EventRow, EventRow.id > bindparam("event_id"), isouter=True)
+    .order_by(EventRow.id)
+    .limit(bindparam("limit"))
+)
 
 
 def append(connection: Connection, event_type: str, payload: dict[str, Any], now: datetime) -> int:
@@ -62,7 +73,7 @@ class DatabaseEventLog:
         with self._database.reading() as connection:
             identity = connection.execute(select(EventLogIdentityRow.identity)).scalar()
         if identity is None:
-            raise SchemaMismatchError("event_log_identity has lost its row; restore the database from a backup")
+            raise SchemaMismatchError(_LOST_IDENTITY)
         return identity
 
     def last_id(self) -> int:
@@ -72,11 +83,14 @@ class DatabaseEventLog:
 
     def after(self, event_id: int, limit: int) -> Sequence[Event]:
         """Return up to `limit` entries with ids above `event_id`, oldest first."""
-        statement = (
-            select(EventRow.id, EventRow.type, EventRow.created_at, EventRow.payload)
-            .where(EventRow.id > event_id)
-            .order_by(EventRow.id)
-            .limit(limit)
-        )
+        statement = select(*_ENTRY).where(EventRow.id > event_id).order_by(EventRow.id).limit(limit)
         with self._database.reading() as connection:
             return [Event(*row) for row in connection.execute(statement)]
+
+    def news(self, event_id: int, limit: int) -> tuple[str, Sequence[Event]]:
+        """Return `identity` and what `after` returns, as they were at one moment, for the price of one."""
+        with self._database.reading() as connection:
+            rows = connection.execute(_NEWS, {"event_id": event_id, "limit": limit}).all()
+        if not rows:
+            raise SchemaMismatchError(_LOST_IDENTITY)
+        return rows[0].identity, [Event(*row[1:]) for row in rows if row.id is not None]
