@@ -38,7 +38,7 @@ class Client:
         self.events = [event(number) for number in range(1, EVENTS + 1)]
         connection = SimpleNamespace(fall_behind=self._fail, release=self._fail, close=self._fail)
         self.hub = SimpleNamespace(log=self, position=EVENTS, identity="a log")
-        self.outbox = Outbox(ours.fileno(), BACKLOG_BYTES, connection)  # type: ignore[arg-type]
+        self.outbox = Outbox(ours.fileno(), BACKLOG_BYTES, connection)
         self.subscription = Subscription(connection, self.outbox, self.hub, StreamLimits())  # type: ignore[arg-type]
 
     def last_id(self) -> int:
