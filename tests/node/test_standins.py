@@ -278,6 +278,17 @@ def test_many_questions_go_over_one_connection(electrs: Standin, block: dict[str
                 assert len(answer.content) == int(answer.headers["Content-Length"])
 
 
+def test_what_waits_is_counted_by_both_as_bitcoind_does(node: Bitcoind, electrs: Standin, mempool: Standin) -> None:
+    entries = waiting(node).values()
+    expected = (len(entries), sum(entry["vsize"] for entry in entries))
+    assert EsploraProbe(electrs.url).waiting(DEADLINE_SECONDS) == expected
+    assert MempoolProbe(mempool.url).waiting(DEADLINE_SECONDS) == expected
+    fees_sat = sum(satoshi(entry["fees"]["base"]) for entry in entries)
+    assert electrs.json("/mempool") == {"count": expected[0], "vsize": expected[1], "total_fee": fees_sat} | {
+        "fee_histogram": []
+    }
+
+
 def test_the_appliance_takes_it_for_electrs(electrs: Standin) -> None:
     assert EsploraProbe(electrs.url).probe() == f"Esplora at height {BLOCKS + 1}"
 

@@ -32,6 +32,7 @@ class Esplora:
             (f"/block/{_HASH}/header", self._or_404("Block not found", self.header)),
             (f"/block/{_HASH}/raw", self._or_404("Block not found", self.raw_block)),
             (f"/block/{_HASH}/txids", self._or_404("Block not found", self.txids)),
+            ("/mempool", self.mempool),
             (f"/tx/{_HASH}", self._or_404("Transaction not found", self.transaction)),
             (f"/tx/{_HASH}/hex", self._or_404("Transaction not found", self.transaction_hex)),
             (f"/tx/{_HASH}/outspends", self._or_404("Transaction not found", self.outspends)),
@@ -69,6 +70,12 @@ class Esplora:
     def txids(self, block_hash: str) -> Answer:
         """The transactions of a block, in its order."""
         return as_json(self._rpc.call("getblock", block_hash, 1)["tx"])
+
+    def mempool(self) -> Answer:
+        """How much waits; of a histogram bitcoind has none."""
+        waits = self._rpc.call("getmempoolinfo")
+        fees_sat = round(waits["total_fee"] * _SAT_PER_BTC)
+        return as_json({"count": waits["size"], "vsize": waits["bytes"], "total_fee": fees_sat, "fee_histogram": []})
 
     def transaction_hex(self, txid: str) -> Answer:
         """A transaction as it is serialised, in hex."""
