@@ -18,6 +18,7 @@ from app.adapters.database.accounts import DatabaseAccounts, DatabaseRevokedToke
 from app.adapters.database.engine import Database, open_database
 from app.adapters.database.events import DatabaseEventLog
 from app.adapters.database.heartbeats import DatabaseHeartbeats
+from app.adapters.database.mempool_record import DatabaseMempoolRecord
 from app.adapters.database.prices import DatabasePriceHistory
 from app.adapters.journal import configure_logging
 from app.adapters.machine import LocalMachine
@@ -28,8 +29,10 @@ from app.adapters.sd_notify import Systemd
 from app.config import load as configuration
 from app.services.authentication import Authentication
 from app.services.detector_report import DetectorView
+from app.services.detector_sight import DetectorSight
 from app.services.health import HealthMonitor
 from app.services.health_checks import CRITICAL, HealthChecks
+from app.services.mempool_cross_check import CrossCheck
 from app.services.price_view import PriceView
 from app.services.wallet_prices import WalletPrices
 from app.services.whales.listening import OFF
@@ -66,6 +69,7 @@ def health_checks(settings: Settings, directories: configuration.Directories, da
         stream=OwnStream(settings.websocket_host, settings.websocket_port, _PROBE_SECONDS),
         electrs=EsploraProbe(settings.electrs_api_url),
         mempool_backend=MempoolProbe(settings.mempool_api_url if settings.exchange_comparison_enabled else None),
+        cross_check=cross_check(settings, database),
         machine=LocalMachine(directories.state),
         memory_limit_mb=settings.memory_limit_mb,
     )
@@ -80,6 +84,14 @@ def detector_view(settings: Settings, database: Database) -> DetectorView:
     """Return what `database` has of the detector's last word."""
     is_stream_wanted = OFF not in {settings.zmq_rawtx_url, settings.zmq_sequence_url}
     return DetectorView(DatabaseHeartbeats(database), partial(datetime.now, UTC), is_stream_wanted=is_stream_wanted)
+
+
+def cross_check(settings: Settings, database: Database) -> CrossCheck:
+    """Return what compares others with what the detector of `database` sees."""
+    sight = DetectorSight(
+        detector_view(settings, database), DatabaseMempoolRecord(database), partial(datetime.now, UTC)
+    )
+    return CrossCheck(sight.now)
 
 
 def wallet_prices(settings: Settings, database: Database) -> WalletPrices:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from app.services.detector_report import SEE_LOG
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from app.services.block_source import NodeStatus
     from app.services.detector_report import DetectorView
+    from app.services.mempool_cross_check import CrossCheck, Upstream
     from app.services.price_view import PriceView
     from app.services.storage import Storage
 
@@ -39,19 +41,6 @@ class Handshake(Protocol):
 
     def handshake(self) -> None:
         """Shake hands and leave; raise any error when that fails."""
-
-
-class Upstream(Protocol):
-    """Something beside bitcoind that the node runs."""
-
-    def probe(self) -> str:
-        """Return what it says about itself.
-
-        Raises:
-            DegradedError: It answers, but is not what we need.
-            SkippedError: The operator has none.
-            Exception: It does not answer.
-        """
 
 
 class Machine(Protocol):
@@ -79,6 +68,7 @@ class HealthChecks:
     stream: Handshake
     electrs: Upstream
     mempool_backend: Upstream
+    cross_check: CrossCheck
     machine: Machine
     memory_limit_mb: int
 
@@ -92,8 +82,8 @@ class HealthChecks:
             "websocket": self.websocket,
             "integration": self.integration,
             "data_freshness": self.data_freshness,
-            "electrs": self.electrs.probe,
-            "mempool_backend": self.mempool_backend.probe,
+            "electrs": partial(self.cross_check.check, "electrs", self.electrs),
+            "mempool_backend": partial(self.cross_check.check, "mempool", self.mempool_backend),
             "webhooks": _not_there_yet,
             "memory": self.memory,
             "disk": self.disk,
@@ -121,13 +111,13 @@ class HealthChecks:
         return f"{status.network} at height {status.tip_height}"
 
     def mempool_stream(self) -> str:
-        """The detector is at work, and hears of every transaction."""
+        """The detector is at work, hears of every transaction, and is not contradicted by all who look at the same."""
         report = self.detector.report()
         if report is None:
             raise DegradedError(f"the detector has not been at work yet; {SEE_LOG}")
         if report.is_silent:
             raise RuntimeError(report.silence())
-        if trouble := report.trouble():
+        if trouble := report.trouble() or self.cross_check.doubt():
             raise DegradedError(f"{trouble} ({report.progress()})")
         return report.progress()
 

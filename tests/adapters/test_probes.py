@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -10,7 +12,9 @@ from contextlib import contextmanager
 import pytest
 
 from app.adapters.probes import EsploraProbe, MempoolProbe, UpstreamError
+from app.domain.mempool.sight import MempoolSight
 from app.services.health import DegradedError, SkippedError
+from tests.fakes.published import beside
 
 
 @contextmanager
@@ -149,3 +153,48 @@ def test_what_is_unwell_itself_is_not_sent_to_another_address(status: str) -> No
         for probe in (EsploraProbe(url), MempoolProbe(url)):
             with pytest.raises(UpstreamError, match=f"answers {status[:3]}: it is overloaded, or its own bitcoind"):
                 probe.probe()
+
+
+def test_esplora_says_how_much_waits() -> None:
+    with over_http(b'{"count": 5310, "vsize": 2905000, "total_fee": 12, "fee_histogram": [[53.01, 102131]]}') as url:
+        assert EsploraProbe(url).waiting(1) == MempoolSight(5_310, 2_905_000)
+
+
+def test_mempool_says_how_much_waits_as_a_real_backend_does() -> None:
+    rest = json.loads(beside("data/mempool/recorded.json").read_text(encoding="utf-8"))["rest"]
+    with over_http(json.dumps(rest["fees/mempool-blocks"]["body"]).encode()) as url:
+        found = MempoolProbe(url).waiting(1)
+    assert found == MempoolSight(rest["mempool"]["body"]["count"], rest["mempool"]["body"]["vsize"]) == (6, 1350)
+
+
+def test_what_waits_is_that_of_all_projected_blocks_whose_sizes_may_be_quarters() -> None:
+    with over_http(b'[{"nTx": 3, "blockVSize": 997897.5}, {"nTx": 2, "blockVSize": 300.25}]') as url:
+        assert MempoolProbe(url).waiting(1) == MempoolSight(5, 998_198)
+    with over_http(b"[]") as url:
+        assert MempoolProbe(url).waiting(1) == MempoolSight(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"endpoint does not exist", "404 Not Found"),
+        (b'{"count": 1, "vsize": 141}', "503 Service Unavailable"),
+        (b'{"count": -1, "vsize": 141}', "200 OK"),
+        (b'{"count": 1, "vsize": 1e300}', "200 OK"),
+        (b'[{"nTx": 1}]', "200 OK"),
+        (b"<html>", "200 OK"),
+        (b"", "200 OK"),
+    ],
+)
+def test_what_waits_is_not_known_of_one_that_says_anything_else(body: bytes, status: str) -> None:
+    with over_http(body, status) as url:
+        assert EsploraProbe(url).waiting(1) is None
+        assert MempoolProbe(url).waiting(1) is None
+
+
+def test_what_waits_is_not_known_of_one_that_is_away_or_does_not_answer_in_time() -> None:
+    with over_http(b"") as url:
+        pass
+    assert MempoolProbe(url).waiting(1) is None
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert EsploraProbe(f"http://127.0.0.1:{silent.getsockname()[1]}").waiting(0.15) is None

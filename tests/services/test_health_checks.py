@@ -11,12 +11,14 @@ import pytest
 from app.adapters.database.engine import Database
 from app.adapters.database.heartbeats import DatabaseHeartbeats
 from app.adapters.database.prices import DatabasePriceHistory
+from app.domain.mempool.sight import MempoolSight
 from app.domain.price.comparison import PriceComparison, slot_of
 from app.services.block_source import NodeStatus
 from app.services.detector_report import DetectorView
 from app.services.health import DegradedError, SkippedError
 from app.services.health_checks import CRITICAL, HealthChecks
 from app.services.heartbeats import Heartbeat
+from app.services.mempool_cross_check import CrossCheck
 from app.services.price_view import PriceView
 from app.services.storage import StorageError
 
@@ -25,6 +27,9 @@ NAMES = [
     *("database", "schema", "bitcoind", "mempool_stream", "websocket", "integration"),
     *("data_freshness", "electrs", "mempool_backend", "webhooks", "memory", "disk"),
 ]
+
+
+OURS, THEIRS = MempoolSight(5_300, 2_900_000), MempoolSight(5_310, 2_905_000)
 
 
 @dataclass
@@ -36,6 +41,9 @@ class Surroundings:
     used: int | None = 100_000_000
     available: int | None = 1_000_000_000
     free: int | None = 10_000_000_000
+    ours: MempoolSight | None = OURS
+    theirs: MempoolSight | None = THEIRS
+    passed_seconds: float = 0
 
     def status(self) -> NodeStatus:
         return NodeStatus(self.network, 900_000, self.syncing)
@@ -45,6 +53,16 @@ class Surroundings:
 
     def probe(self) -> str:
         return "well"
+
+    def waiting(self, within_seconds: float) -> MempoolSight | None:
+        assert within_seconds < 2
+        return self.theirs
+
+    def detector_sees(self) -> MempoolSight | None:
+        return self.ours
+
+    def seconds(self) -> float:
+        return self.passed_seconds
 
     def process_bytes(self) -> int | None:
         return self.used
@@ -62,7 +80,10 @@ def checks(
     is_stream_wanted: bool = True,
     **surroundings: Any,  # noqa: ANN401 - of Surroundings
 ) -> HealthChecks:
-    around = Surroundings(**surroundings)
+    return checks_among(Surroundings(**surroundings), database, is_stream_wanted=is_stream_wanted)
+
+
+def checks_among(around: Surroundings, database: Database, *, is_stream_wanted: bool = True) -> HealthChecks:
     return HealthChecks(
         storage=database,
         prices=PriceView(DatabasePriceHistory(database, ring=lambda: None), lambda: NOW),
@@ -72,6 +93,7 @@ def checks(
         stream=around,
         electrs=around,
         mempool_backend=around,
+        cross_check=CrossCheck(around.detector_sees, around.seconds),
         machine=around,
         memory_limit_mb=500,
     )
@@ -181,6 +203,25 @@ def test_a_detector_that_falls_silent_is_an_error_and_its_last_words_are_not_bel
     say(database, seconds_ago=31)
     with pytest.raises(RuntimeError, match="said nothing for 31 s; see the log of utxoracle-detector"):
         checks(database).mempool_stream()
+
+
+def test_electrs_and_mempool_say_how_what_they_see_compares_with_what_the_detector_sees(database: Database) -> None:
+    found = checks(database).all()
+    for name in ("electrs", "mempool_backend"):
+        assert found[name]() == "well, sees 5,310 waiting transactions, the detector 5,300"
+
+
+def test_a_detector_that_sees_another_mempool_than_electrs_and_mempool_is_degraded(database: Database) -> None:
+    say(database)
+    around = Surroundings(theirs=MempoolSight(110_000, 52_000_000))
+    found = checks_among(around, database).all()
+    for around.passed_seconds in range(0, 61, 5):
+        assert found["electrs"]()
+        assert found["mempool_backend"]()
+    assert found["mempool_stream"]() == "stream, 12 whales followed, 5,300 transactions waiting"
+    around.passed_seconds = 65
+    with pytest.raises(DegradedError, match=r"electrs sees 110,000 .* restart utxoracle-detector \(stream, 12 whales"):
+        found["mempool_stream"]()
 
 
 def test_a_clock_that_was_set_back_makes_nobody_silent(database: Database) -> None:
