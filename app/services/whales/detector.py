@@ -150,6 +150,7 @@ class Detector:
         """Take what the stream said since the last time."""
         now_seconds = self._clocks.seconds()
         self._watch.note(len(messages), now_seconds, is_connected=is_connected)
+        self._watch.compare({each.topic for each in messages}, now_seconds)
         threshold_sat, outpoints = self._limits.threshold_sat, self._followed.outpoints
         for topic, body, sequence in messages:
             if topic is Topic.RAW:
@@ -265,7 +266,7 @@ class Detector:
                 self._fates.stay(whale)
             else:
                 self._fates.leave(whale, now, now_seconds)
-        settle_seconds = 0 if self._watch.is_polling else self._limits.settle_seconds
+        settle_seconds = 0 if self._watch.is_unheard else self._limits.settle_seconds
         self._blocks.lead_to(self._node.best_block(), now_seconds + settle_seconds)
 
     def _price(self) -> None:

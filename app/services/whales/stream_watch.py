@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from app.services.whales.half_silence import HalfSilence
+
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from app.services.whales.limits import DetectorLimits
-    from app.services.whales.mempool_node import MempoolNode
+    from app.services.whales.mempool_node import MempoolNode, Topic
 
 # However much is lost: a snapshot of a full mempool takes the node, and us, a second.
 _LEAST_SECONDS = 1.0
@@ -29,6 +33,7 @@ class StreamWatch:
         self._limits = limits
         self._is_wanted = is_wanted
         self._is_connected = self._is_silent = False
+        self._halves = HalfSilence()
         self._heard_at = 0.0
         self._asked_at = 0.0
         self._pulse: object = None
@@ -40,6 +45,11 @@ class StreamWatch:
     @property
     def is_polling(self) -> bool:
         """Whether the stream cannot be relied on at present."""
+        return self.is_unheard or self._halves.mute is not None
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether the stream says nothing at all at present."""
         return not self._is_wanted or not self._is_connected or self._is_silent
 
     def problem(self, now_seconds: float) -> str | None:
@@ -48,6 +58,8 @@ class StreamWatch:
             return None
         if self._is_silent:
             return "the node's ZMQ stream is silent although its mempool changes; polling"
+        if self._is_connected:
+            return f"half of the node's ZMQ stream is silent: nothing comes by {self._halves.mute}; polling"
         if self._changed_at is None or now_seconds - self._changed_at < self._limits.poll_seconds:
             return None
         return "there is no connection to the node's ZMQ stream; polling"
@@ -64,6 +76,11 @@ class StreamWatch:
             self._is_connected, self._changed_at = is_connected, now_seconds
             self.resynchronise(now_seconds)
 
+    def compare(self, topics: Collection[Topic], now_seconds: float) -> None:
+        """Note what a turn brought messages about: each half of the stream has to have its say."""
+        if self._halves.note(topics, now_seconds):
+            self.resynchronise(now_seconds)
+
     def resynchronise(self, now_seconds: float) -> None:
         """Something may be missing: a snapshot is due, unless the last one was taken just now."""
         self._snapshot_at = min(self._snapshot_at, max(now_seconds, self._taken_at + _LEAST_SECONDS))
@@ -72,7 +89,7 @@ class StreamWatch:
         """Return whether a snapshot is to be taken now; `is_busy`: the last one has not been read to its end."""
         if self._is_about_to_begin(now_seconds):
             return False
-        if is_busy and (self.is_polling or now_seconds - self._taken_at < _BUSY_SECONDS):
+        if is_busy and (self.is_unheard or now_seconds - self._taken_at < _BUSY_SECONDS):
             return False
         return now_seconds >= self._snapshot_at
 
