@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import http.client
 import json
 import os
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +21,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from app.web import stream
 from tests.deploy.program import CHECKOUT, ROLES, program
 from tests.node.bitcoind import free_port
 
@@ -164,6 +168,47 @@ def test_a_proxy_that_is_away_fails_both_of_its_checks() -> None:
     assert "serves no page" in page["message"]
     assert "no handshake" in handshake["message"]
     assert isinstance(access.connect({**asked, "proxy_tls": False}), http.client.HTTPConnection)
+
+
+class _Upgrades(BaseHTTPRequestHandler):
+    """Shakes hands as a WebSocket at some paths, and shows a page at the others."""
+
+    paths: tuple[str, ...] = ()
+
+    def do_GET(self) -> None:
+        if self.path in self.paths and self.headers["Upgrade"] == "websocket":
+            key = self.headers["Sec-WebSocket-Key"] + access.WEBSOCKET_GUID
+            self.send_response(HTTPStatus.SWITCHING_PROTOCOLS)
+            accept = base64.b64encode(hashlib.sha1(key.encode(), usedforsecurity=False).digest()).decode()
+            self.send_header("Sec-WebSocket-Accept", accept)
+        else:
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("paths", "told"),
+    [
+        (("/ws/whales", "/"), ""),
+        (("/ws/whales",), "the handshake at / on port {port} got 200; see nginx's error log and the journal"),
+        (("/",), "the handshake at /ws/whales on port {port} got 200; see nginx's error log and the journal"),
+    ],
+)
+def test_a_proxy_that_turns_away_clients_of_the_earlier_system_at_the_root_is_told(
+    monkeypatch: pytest.MonkeyPatch, paths: tuple[str, ...], told: str
+) -> None:
+    monkeypatch.setattr(_Upgrades, "paths", paths)
+    with _serving(_Upgrades) as port:
+        asked = {"proxy_address": "127.0.0.1", "proxy_port": port, "proxy_tls": False}
+        assert access.proxy_websocket(asked)["message"] == told.format(port=port)
+
+
+def test_the_paths_of_the_handshakes_are_those_of_the_stream() -> None:
+    assert access.WEBSOCKET_PATHS == stream.PATHS
 
 
 def test_a_program_that_breaks_is_one_failure_among_those_that_the_others_found() -> None:
@@ -352,12 +397,18 @@ def test_only_our_own_page_is_accepted_from_the_proxy(monkeypatch: pytest.Monkey
     title = login.partition("{% block title %}")[2].partition("{% endblock %}")[0]
     page = f"<title>{title}</title>" if ours else "<title>Welcome to nginx!</title>"
     monkeypatch.setattr(_Page, "body", page.encode())
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Page) as server:
-        thread = Thread(target=server.serve_forever)
+    with _serving(_Page) as port:
+        asked = {"proxy_address": "127.0.0.1", "proxy_port": port, "proxy_tls": False}
+        assert access.proxy_page(asked)["ok"] is ours
+
+
+@contextmanager
+def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        asked = {"proxy_address": "127.0.0.1", "proxy_port": server.server_port, "proxy_tls": False}
         try:
-            assert access.proxy_page(asked)["ok"] is ours
+            yield server.server_port
         finally:
             server.shutdown()
             thread.join()

@@ -65,9 +65,9 @@ def sign_in() -> str:
 
 
 @contextmanager
-def listener(token: str) -> Iterator[Listener]:
+def listener(token: str, path: str = "/ws/whales") -> Iterator[Listener]:
     """Connect, authenticate and subscribe to everything."""
-    url = f"wss://{urlsplit(URL).netloc}/ws/whales"
+    url = f"wss://{urlsplit(URL).netloc}{path}"
     with connect(url, ssl=_without_a_name(), compression=None, open_timeout=_TIMEOUT_SECONDS) as connection:
         client = StreamClient(connection)
         client.authenticate(token)

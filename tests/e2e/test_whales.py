@@ -89,6 +89,13 @@ def test_a_whale_reaches_a_client_with_its_prediction_and_its_block(operator: Op
     assert len(client.told("whale_alert", txid)) == 1
 
 
+def test_a_client_of_the_earlier_system_hears_of_whales_at_the_root_of_the_origin(
+    operator: Operator, token: str
+) -> None:
+    with listener(token, "/") as client:
+        alert_of(client, order_whale(operator))
+
+
 def test_a_fee_bump_keeps_the_prediction(operator: Operator, token: str) -> None:
     with listener(token) as client:
         first = order_whale(operator)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 REQUEST_SECONDS = 10
 WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+# The second is that of clients of the earlier system, at the root of the origin, where a page is otherwise.
+WEBSOCKET_PATHS = ("/ws/whales", "/")
 # What the page for signing in says whatever the state of the appliance, and nobody else's does.
 OUR_PAGE = b"utxoracle appliance</title>"
 Check = dict[str, Any]
@@ -168,25 +170,26 @@ def proxy_page(asked: dict[str, Any]) -> Check:
 
 def proxy_websocket(asked: dict[str, Any]) -> Check:
     """A WebSocket handshake really succeeds through the proxy; a TCP connection would prove nothing."""
+    refusals = (refused_handshake(asked, path) for path in WEBSOCKET_PATHS)
+    return verdict("proxy_websocket", next(filter(None, refusals), ""))
+
+
+def refused_handshake(asked: dict[str, Any], path: str) -> str:
+    """Return why there is no handshake at `path`; nothing when there is."""
     key = base64.b64encode(secrets.token_bytes(16)).decode()
     expected = base64.b64encode(hashlib.sha1((key + WEBSOCKET_GUID).encode()).digest()).decode()  # noqa: S324 - RFC 6455
     headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key}
+    where = f"at {path} on port {asked['proxy_port']}"
     try:
         connection = connect(asked)
-        connection.request("GET", "/ws/whales", headers=headers)
+        connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         connection.close()
     except (OSError, http.client.HTTPException) as error:
-        return verdict(
-            "proxy_websocket",
-            f"no handshake on port {asked['proxy_port']} ({error}); see `systemctl status nginx`",
-        )
+        return f"no handshake {where} ({error}); see `systemctl status nginx`"
     if answer.getheader("Sec-WebSocket-Accept") == expected:
-        return verdict("proxy_websocket")
-    return verdict(
-        "proxy_websocket",
-        f"the handshake on port {asked['proxy_port']} got {answer.status}; see nginx's error log and the journal",
-    )
+        return ""
+    return f"the handshake {where} got {answer.status}; see nginx's error log and the journal"
 
 
 def connect(asked: dict[str, Any]) -> http.client.HTTPConnection:
