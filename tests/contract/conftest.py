@@ -1,10 +1,11 @@
-"""The stream, and a client that was there before, for the tests of docs/examples."""
+"""The AsyncAPI document; and the stream with a client that was there before, for the tests of docs/examples."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs" / "examples"
 
 from whale_stream import FileBookmark
 
+from tests.contract.asyncapi import the_document
 from tests.fakes.example_client import position_of
 from tests.fakes.stream_service import StreamService, running
+
+
+@pytest.fixture(scope="session")
+def document() -> dict[str, Any]:
+    return the_document()
 
 
 @pytest.fixture

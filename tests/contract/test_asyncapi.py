@@ -14,7 +14,6 @@ from typing import Any, get_args
 import msgspec
 import pytest
 import requests
-import yaml
 from jsonschema import Draft202012Validator
 from websockets.exceptions import InvalidStatus
 
@@ -25,37 +24,14 @@ from app.web.close_codes import Close
 from app.web.problems import Problem
 from app.web.stream import PATHS
 from app.web.stream_limits import StreamLimits
+from tests.contract.asyncapi import at, check_frame, messages_of, validator
 from tests.fakes.stream_client import StreamClient, connected
 from tests.fakes.stream_events import every_kind
-from tests.fakes.stream_service import CHECKOUT, HANDSHAKE, StreamService, running
+from tests.fakes.stream_service import HANDSHAKE, StreamService, running
 
 CLIENT_TYPES = get_args(stream_messages.ClientMessage)
 SERVER_TYPES = get_args(stream_messages.ServerMessage)
 REFERENCES = "#/components/schemas/{name}"
-
-
-@pytest.fixture(scope="module")
-def document() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((CHECKOUT / "docs" / "asyncapi.yaml").read_text("utf-8"))
-    return found
-
-
-def at(document: dict[str, Any], reference: str) -> Any:  # noqa: ANN401 - YAML
-    found: Any = document
-    for name in reference.removeprefix("#/").split("/"):
-        found = found[name]
-    return found
-
-
-def messages_of(document: dict[str, Any], action: str, address: str) -> dict[str, Any]:
-    """Return the messages that go one way at `address`, by their names."""
-    (operation,) = (
-        each
-        for each in document["operations"].values()
-        if each["action"] == action and at(document, each["channel"]["$ref"])["address"] == address
-    )
-    references = [each["$ref"] for each in operation["messages"]]
-    return {each.rpartition("/")[2]: at(document, at(document, each)["$ref"]) for each in references}
 
 
 def tag(message: type[msgspec.Struct]) -> str:
@@ -73,10 +49,6 @@ def bare(schema: Any) -> Any:  # noqa: ANN401 - JSON
         for name, value in schema.items()
         if name not in {"title", "description"}
     }
-
-
-def validator(document: dict[str, Any], schema: object) -> Draft202012Validator:
-    return Draft202012Validator({"$ref": "#/node", "node": schema, "components": document["components"]})
 
 
 def test_it_is_asyncapi_3_and_its_references_lead_somewhere(document: dict[str, Any]) -> None:
@@ -139,7 +111,6 @@ class Frames:
     def __init__(self, service: StreamService, document: dict[str, Any]) -> None:
         self._service = service
         self._document = document
-        self._messages = messages_of(document, "send", PATHS[0])
         self.seen: list[dict[str, Any]] = []
         self.codes: set[int] = set()
 
@@ -166,9 +137,7 @@ class Frames:
         return {frame[field] for frame in self.seen if frame["type"] == message}
 
     def _check(self, frame: dict[str, Any]) -> None:
-        payload = self._messages[frame["type"]]["payload"]
-        validator(self._document, payload).validate(frame)
-        assert set(frame) <= set(at(self._document, payload["$ref"])["properties"]), "a field is not documented"
+        check_frame(self._document, frame)
         self.seen.append(frame)
 
 
