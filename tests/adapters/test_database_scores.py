@@ -213,6 +213,71 @@ def test_each_window_has_the_score_of_what_was_resolved_in_it(
     assert (yesterday["prediction_accuracy"], yesterday["accuracy_sample"]) == (1.0, 11)
 
 
+def after_an_outage(database: Database, scores: Scores, hours: int) -> Scores:
+    """Return what keeps the score in a process that has just started, after one that ended so many hours before."""
+    scores.refresh(NOW - timedelta(hours=hours))
+    started = Scores(DatabaseScores(database, lambda: None, RULE))
+    started.refresh(NOW)
+    return started
+
+
+def test_what_ended_while_nobody_looked_counts_in_the_hour_and_the_day_in_which_it_did(
+    scores: Scores, database: Database, course: Course
+) -> None:
+    started = after_an_outage(database, scores, hours=12)
+    four_hours_ago, yesterday = NOW - timedelta(hours=4), NOW - timedelta(hours=10)
+    course.resolve(four_hours_ago, 3)
+    course.resolve(yesterday, 2)
+    course.miss(four_hours_ago, 1)
+    started.refresh(NOW + timedelta(minutes=1))
+    hour = row(database, "hour", HOUR - timedelta(hours=4))
+    assert (hour["confirmed"], hour["missed"], hour["whale_count"]) == (3, 1, 3)
+    assert row(database, "hour", HOUR - timedelta(hours=10))["confirmed"] == 2
+    today, before = row(database, "day", DAY), row(database, "day", DAY - timedelta(days=1))
+    assert (today["confirmed"], today["missed"], before["confirmed"]) == (3, 1, 2)
+
+
+def test_a_process_that_was_killed_while_it_caught_up_leaves_that_to_the_next(
+    scores: Scores, database: Database, course: Course
+) -> None:
+    after_an_outage(database, scores, hours=6).refresh(NOW + timedelta(minutes=20))
+    course.resolve(NOW - timedelta(hours=4), 3)
+    Scores(DatabaseScores(database, lambda: None, RULE)).refresh(NOW + timedelta(minutes=22))
+    assert row(database, "hour", HOUR - timedelta(hours=4))["confirmed"] == 3
+
+
+def test_all_of_a_long_outage_is_looked_at_again_a_few_windows_at_a_time(
+    scores: Scores, database: Database, course: Course
+) -> None:
+    started = after_an_outage(database, scores, hours=24 * 13)
+    ends = [NOW - timedelta(hours=12 * number) for number in range(1, 26)]
+    for end in ends:
+        course.resolve(end, 1)
+    for minute in range(1, 16):
+        started.refresh(NOW + timedelta(minutes=minute))
+    assert {row(database, "hour", end.replace(minute=0))["confirmed"] for end in ends} == {1}
+    assert {row(database, "day", DAY - timedelta(days=back))["confirmed"] for back in range(1, 12)} == {2}
+
+
+def test_what_ended_more_than_two_weeks_ago_stays_as_it_was_kept(
+    scores: Scores, database: Database, course: Course
+) -> None:
+    started = after_an_outage(database, scores, hours=24 * 16)
+    course.resolve(NOW - timedelta(hours=24 * 16), 3)
+    for minute in range(1, 16):
+        started.refresh(NOW + timedelta(minutes=minute))
+    assert row(database, "hour", HOUR - timedelta(hours=24 * 16))["confirmed"] == 0
+
+
+def test_after_its_first_hour_a_process_looks_at_no_earlier_window_again(
+    scores: Scores, database: Database, course: Course
+) -> None:
+    started = after_an_outage(database, scores, hours=6)
+    course.resolve(NOW - timedelta(hours=4), 3)
+    started.refresh(NOW + timedelta(hours=1))
+    assert row(database, "hour", HOUR - timedelta(hours=4))["confirmed"] == 0
+
+
 def test_a_second_time_changes_only_what_has_changed(scores: Scores, database: Database, course: Course) -> None:
     course.resolve(NOW, 10)
     scores.refresh(NOW)

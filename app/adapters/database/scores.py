@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
@@ -25,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 # What an alarm calls the time that it speaks of.
 _RECENT = "24h"
+_HOUR = timedelta(hours=1)
 _OF_ROW = (
     *("prediction_id", "predicted_at", "tip_height", "predicted_block", "earliest_block", "latest_block"),
     *("next_block_probability", "baseline_block", "outcome", "outcome_block", "resolved_at", "on_time"),
@@ -65,6 +67,20 @@ class DatabaseScores:
             whale_count, urgencies, mean = connection.execute(first_seen).one()
             urgency = Figure(mean if urgencies >= LEAST_SAMPLE else None, urgencies)
             return Seen(whale_count, urgency, connection.execute(missed).scalar_one())
+
+    def kept_since(self, now: datetime) -> datetime | None:
+        """Return the start of the oldest hour that was kept in the last hour in which any was; None if none was ever.
+
+        So what an earlier process had not finished catching up with is caught up with once more.
+        """
+        hours = (CorrelationRow.period == "hour", CorrelationRow.created_at <= now)
+        with self._database.reading() as connection:
+            last = connection.execute(select(func.max(CorrelationRow.created_at)).where(*hours)).scalar_one()
+            if last is None:
+                return None
+            lately = CorrelationRow.created_at > last - _HOUR
+            oldest = select(func.min(CorrelationRow.window_start)).where(*hours, lately)
+            return connection.execute(oldest).scalar_one()
 
     def keep(self, scores: Sequence[WindowScore], recent: Figure, now: datetime) -> None:
         """Put `scores` in place of those of their windows, and say it when `recent`, an accuracy, has become low."""
