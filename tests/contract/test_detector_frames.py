@@ -20,6 +20,7 @@ def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         bump_and_confirm(running)
         conflict(running)
         take_back_two_blocks(running)
+        take_back_what_was_missed(running)
         end(running)
         yield running
 
@@ -52,6 +53,14 @@ def take_back_two_blocks(it: Watched) -> None:
     for whale in whales:
         it.status(whale, "pending")
         it.status(whale, "confirmed", nth=2)
+
+
+def take_back_what_was_missed(it: Watched) -> None:
+    missed = it.whales.mine_unseen(WHALE_SAT)
+    it.wait_for_tip()
+    it.appliance.node.call("invalidateblock", it.appliance.node.call("getbestblockhash"))
+    it.alert(missed.txid)
+    it.mine()
 
 
 def end(it: Watched) -> None:
@@ -87,6 +96,13 @@ def test_only_a_replacement_in_the_mempool_is_named(it: Watched) -> None:
 
 
 def test_each_block_that_leaves_the_chain_is_told_by_itself(it: Watched) -> None:
-    first, second = told(it, "reorg")
-    assert len(first["disconnected"]) == len(second["disconnected"]) == 1
-    assert first["height"] == second["height"] + 1
+    higher, lower, _ = told(it, "reorg")
+    assert len(higher["disconnected"]) == len(lower["disconnected"]) == 1
+    assert higher["height"] == lower["height"] + 1
+
+
+def test_of_each_reverted_whale_a_status_is_told_or_of_one_that_was_missed_its_first_alert(it: Watched) -> None:
+    *known, missed = (txid for event in told(it, "reorg") for txid in event["reverted"])
+    back = {each["txid"] for each in told(it, "status_update") if each["reason"] == "reorganisation"}
+    assert back == set(known)
+    assert [each["source"] for each in told(it, "whale_alert") if each["txid"] == missed] == ["block"]
