@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from app.adapters.bitcoind_credentials import credentials_of
 from app.adapters.bitcoind_mempool_forms import (
@@ -21,8 +24,10 @@ from app.adapters.bitcoind_rpc_blocks import RpcBlockSource
 from app.adapters.bitcoind_transport import BitcoindTransport
 from app.adapters.http_answer import Bounds
 from app.adapters.lean_http import LeanHttp
+from app.adapters.strange_json import NoJsonError, json_of
 from app.adapters.txid_list import TxidList
 from app.adapters.zmq_addresses import addresses_of
+from app.services.block_source import NodeError
 from app.services.whales.mempool_node import Snapshot
 
 if TYPE_CHECKING:
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
     from app.domain.whales.prevout import Outpoint, Prevout
     from app.services.block_source import NodeStatus
     from app.services.whales.mempool_node import BlockPlace, Entry, Mined, Template
+
+_log = logging.getLogger(__name__)
 
 # All that is ever called here beside the calls of RpcBlockSource; the whitelist of our user holds these.
 CALLS = (
@@ -67,6 +74,7 @@ class BitcoindMempool:
     def __init__(self, rpc: RpcClient) -> None:
         self._rpc = rpc
         self._blocks = RpcBlockSource(rpc)
+        self._is_warned = False
 
     def status(self) -> NodeStatus:
         """Return what the node says about itself now."""
@@ -99,9 +107,12 @@ class BitcoindMempool:
         return [None if raw is None else bytes_of(raw) for raw in given]
 
     def entries(self, txids: Sequence[bytes]) -> Sequence[Entry | None]:
-        """Return the entry for each txid; None for what is not in the mempool."""
-        given = self._rpc.batch_for(MempoolEntry, "getmempoolentry", _each(txids), (RPC_INVALID_ADDRESS_OR_KEY,))
-        return [None if entry is None else entry.entry() for entry in given]
+        """Return the entry for each txid; None for what is not in the mempool, or has an entry that makes no sense.
+
+        One that cannot be read must not hold up those that are asked for beside it.
+        """
+        given = self._rpc.batch_for(msgspec.Raw, "getmempoolentry", _each(txids), (RPC_INVALID_ADDRESS_OR_KEY,))
+        return [None if raw is None else self._entry_of(txid, raw) for txid, raw in zip(txids, given, strict=True)]
 
     def coins(self, outpoints: Sequence[Outpoint]) -> Sequence[Prevout | None]:
         """Return each confirmed coin that no block has spent; None for any other."""
@@ -138,6 +149,17 @@ class BitcoindMempool:
         try:
             return self._rpc.call_for(BlockTemplate, "getblocktemplate", _RULES).template()
         except RpcMethodError:
+            return None
+
+    def _entry_of(self, txid: bytes, raw: msgspec.Raw) -> Entry | None:
+        try:
+            return json_of(raw, MempoolEntry).entry()
+        except (NoJsonError, NodeError) as error:
+            if not self._is_warned:
+                self._is_warned = True
+                _log.warning(
+                    "the node's entry of a transaction makes no sense", extra={"txid": txid.hex(), "reason": str(error)}
+                )
             return None
 
     def _info(self) -> MempoolInfo:

@@ -16,10 +16,14 @@ _TXID_BYTES = 32
 _ABOVE_GENESIS = "0" * 64
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+# Of a header there are four bytes; whatever is in them, a date can be made of it.
+_UnixTime = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 _Size = Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
 _Hash = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 # A float holds every amount of satoshis that can exist so closely that rounding gives it back.
 _Btc = Annotated[float, msgspec.Meta(ge=0, le=21_000_000)]
+# With what an operator added by `prioritisetransaction`, or took away.
+_ModifiedBtc = Annotated[float, msgspec.Meta(ge=-21_000_000, le=21_000_000)]
 
 
 class MempoolInfo(msgspec.Struct, frozen=True):
@@ -28,7 +32,6 @@ class MempoolInfo(msgspec.Struct, frozen=True):
     loaded: bool
     size: int
     bytes: int
-    usage: int
     total_fee: float
 
 
@@ -48,23 +51,23 @@ class MempoolContent(msgspec.Struct):
 
 class _Fees(msgspec.Struct):
     base: _Btc
-    ancestor: _Btc
+    ancestor: _ModifiedBtc
     # Of nodes with a cluster mempool, with the weight outside.
-    chunk: _Btc | None = None
+    chunk: _ModifiedBtc | None = None
 
 
 class MempoolEntry(msgspec.Struct):
     """`getmempoolentry`."""
 
     vsize: _Size
-    time: Count
+    time: _UnixTime
     ancestorsize: _Size
     fees: _Fees
     depends: list[str]
     chunkweight: _Size | None = None
 
     def entry(self) -> Entry:
-        """Return it with exact amounts."""
+        """Return it with exact amounts; raise NodeError when its parents are none."""
         fee_sat, ancestor_fee_sat = sat_of(self.fees.base), sat_of(self.fees.ancestor)
         if self.fees.chunk is not None and self.chunkweight is not None:
             feerate = sat_of(self.fees.chunk) * _WEIGHT_PER_VB / self.chunkweight
@@ -75,7 +78,7 @@ class MempoolEntry(msgspec.Struct):
             vsize_vb=self.vsize,
             ancestor_fee_sat=ancestor_fee_sat,
             ancestor_vsize_vb=self.ancestorsize,
-            effective_feerate_sat_vb=feerate,
+            effective_feerate_sat_vb=max(0.0, feerate),
             depends=tuple(txid_of(each) for each in self.depends),
             time=self.time,
         )
@@ -119,7 +122,7 @@ class BlockHeader(msgspec.Struct):
 
     hash: _Hash
     height: Count
-    time: Count
+    time: _UnixTime
     confirmations: Annotated[int, msgspec.Meta(ge=-1, lt=2**53)]
     previousblockhash: _Hash = _ABOVE_GENESIS
 

@@ -113,6 +113,20 @@ def test_an_entry_has_the_figures_of_its_unconfirmed_ancestors(
     assert first.time == bitcoind.call("getmempoolentry", txids[0].hex())["time"]
 
 
+def test_a_transaction_that_an_operator_put_back_does_not_hide_the_others(
+    bitcoind: Bitcoind, coins: Iterator[Coin], node: BitcoindMempool
+) -> None:
+    txids = [send(bitcoind, spending([next(coins)], fee_sat=1000)) for _ in range(2)]
+    bitcoind.call("prioritisetransaction", txids[0].hex(), 0, -100_000)
+    put_back, other = node.entries(txids)
+    assert put_back is not None
+    assert other is not None
+    assert (put_back.fee_sat, put_back.effective_feerate_sat_vb) == (1000, 0.0)
+    assert other.effective_feerate_sat_vb == 1000 / other.vsize_vb
+    # Else no block takes it, and it waits in the next test as well.
+    bitcoind.call("prioritisetransaction", txids[0].hex(), 0, 100_000)
+
+
 def test_transactions_are_given_as_they_were_sent(
     bitcoind: Bitcoind, coins: Iterator[Coin], node: BitcoindMempool
 ) -> None:
@@ -196,6 +210,15 @@ def test_the_pulse_is_the_same_until_mempool_or_tip_change(
     bitcoind.mine()
     distinct = [before, added, replaced, mined, node.pulse()]
     assert all(one != other for at, one in enumerate(distinct) for other in distinct[:at])
+
+
+def test_the_pulse_does_not_change_by_what_no_message_tells_of(
+    bitcoind: Bitcoind, coins: Iterator[Coin], node: BitcoindMempool
+) -> None:
+    txid = send(bitcoind, spending([next(coins)], fee_sat=1000)).hex()
+    before = node.pulse()
+    bitcoind.call("prioritisetransaction", txid, 0, 7)
+    assert node.pulse() == before
 
 
 def test_a_wrong_password_and_a_forbidden_call_say_what_to_do(bitcoind: Bitcoind) -> None:

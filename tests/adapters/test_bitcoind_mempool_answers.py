@@ -83,16 +83,16 @@ def test_what_is_not_json_rpc_is_not_bitcoind(
         question(node)
 
 
-@every_question
+@pytest.mark.parametrize("name", sorted({*QUESTIONS} - {"getmempoolentry"}))
 @pytest.mark.parametrize(
     "result", [7, -1, "text", [7], [[]], {}, {"txids": []}, {"hex": 7}, True], ids=partial(json.dumps)
 )
 def test_a_result_of_another_shape_is_refused(
-    server: JsonRpc, node: BitcoindMempool, question: Callable[[BitcoindMempool], object], result: object
+    server: JsonRpc, node: BitcoindMempool, name: str, result: object
 ) -> None:
     gives(server, result)
     with pytest.raises(NodeError):
-        question(node)
+        QUESTIONS[name](node)
 
 
 @every_question
@@ -157,6 +157,23 @@ def test_the_feerate_of_its_chunk_is_told_by_newer_nodes(server: JsonRpc, node: 
 
 
 @pytest.mark.parametrize(
+    "fees",
+    [
+        {"fees": {"base": 0.00002, "ancestor": -0.001}},
+        {"fees": {"base": 0.00002, "ancestor": -0.001, "chunk": -0.001}, "chunkweight": 800},
+    ],
+    ids=["ancestors", "chunk"],
+)
+def test_a_transaction_that_an_operator_put_back_by_more_than_its_fee_has_a_feerate_of_0(
+    server: JsonRpc, node: BitcoindMempool, fees: dict[str, object]
+) -> None:
+    gives(server, ENTRY | fees)
+    (entry,) = node.entries([TXID])
+    assert entry is not None
+    assert (entry.fee_sat, entry.effective_feerate_sat_vb) == (2000, 0.0)
+
+
+@pytest.mark.parametrize(
     "odd",
     [
         {"vsize": 0},
@@ -165,6 +182,7 @@ def test_the_feerate_of_its_chunk_is_told_by_newer_nodes(server: JsonRpc, node: 
         {"vsize": "200"},
         {"ancestorsize": 0},
         {"time": -1},
+        {"time": 2**32},
         {"fees": {"base": -0.1, "ancestor": 1}},
         {"fees": {"base": 0.1, "ancestor": 21_000_001}},
         {"fees": {"base": "0.1", "ancestor": 1}},
@@ -177,12 +195,15 @@ def test_the_feerate_of_its_chunk_is_told_by_newer_nodes(server: JsonRpc, node: 
     ],
     ids=str,
 )
-def test_an_entry_that_no_bitcoind_has_is_refused(
-    server: JsonRpc, node: BitcoindMempool, odd: dict[str, object]
+def test_an_entry_that_no_bitcoind_has_is_none_and_blocks_no_other(
+    server: JsonRpc, node: BitcoindMempool, odd: dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
-    gives(server, ENTRY | odd)
-    with pytest.raises(NodeError):
-        node.entries([TXID])
+    server.results = lambda _, params: ENTRY | odd if params[0] == HASH else ENTRY
+    for _ in range(2):
+        assert [entry is None for entry in node.entries([bytes(32), TXID, bytes(32)])] == [False, True, False]
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert vars(record)["txid"] == HASH
 
 
 @given(st.integers(0, 21_000_000 * 100_000_000))

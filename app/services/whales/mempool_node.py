@@ -73,10 +73,11 @@ class Entry(NamedTuple):
     Attributes:
         fee_sat: Its own fee.
         vsize_vb: Its own virtual size.
-        ancestor_fee_sat: With all unconfirmed ancestors, itself included.
+        ancestor_fee_sat: With all unconfirmed ancestors, itself included, and with what the node's operator added, or
+            took away: it may be negative.
         ancestor_vsize_vb: Likewise.
         effective_feerate_sat_vb: At which a miner takes it: that of its chunk where the node tells one, else the lower
-            one of its own feerate and that with its ancestors.
+            one of its own feerate and that with its ancestors. 0.0 for one that its operator put back by more.
         depends: txids of its unconfirmed parents, 32 bytes in display order.
         time: Unix time at which it entered the mempool.
     """
