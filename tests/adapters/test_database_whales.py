@@ -347,6 +347,17 @@ def test_what_is_remembered_is_what_may_still_change(store: DatabaseWhales) -> N
     assert [each.prediction_id for each in remembered.predictions] == ["p1", "p2", "p3"]
 
 
+def test_those_that_wait_are_gone_through_in_pages_oldest_first(store: DatabaseWhales) -> None:
+    at_once = [sighting(number, timestamp=NOW) for number in (8, 6, 7)]
+    ended = [sighting(number, status="dropped") for number in (2, 5)]
+    store.write(Changes(at=NOW, sightings=[sighting(3), sighting(1), *at_once, *ended]))
+    found: list[Whale] = []
+    while page := store.pending_after(found[-1] if found else None, 2):
+        assert len(page) <= 2
+        found += page
+    assert [each.txid for each in found] == [hash_of(number) for number in (6, 7, 8, 1, 3)]
+
+
 def test_a_disconnected_block_stays_marked_as_such(store: DatabaseWhales, database: Database) -> None:
     store.write(Changes(at=NOW, blocks=[block(100), block(101)]))
     store.write(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from app.services.storage import StorageError
@@ -90,6 +91,12 @@ class MemoryWhales:
         self._may_fail()
         return deepcopy(_ordered(each for each in self.whales.values() if each.block_hash == block_hash))
 
+    def pending_after(self, last: Whale | None, most: int) -> Sequence[Whale]:
+        self._may_fail()
+        pending = _ordered(each for each in self.whales.values() if each.status == "pending")
+        later = [each for each in pending if last is None or _order(each) > _order(last)]
+        return deepcopy(later[:most])
+
     def usd_per_btc(self) -> float | None:
         self._may_fail()
         return self.usd
@@ -141,4 +148,8 @@ class MemoryLabels:
 
 
 def _ordered(whales: Iterable[Whale]) -> list[Whale]:
-    return sorted(whales, key=lambda each: (each.timestamp, each.txid))
+    return sorted(whales, key=_order)
+
+
+def _order(whale: Whale) -> tuple[datetime, str]:
+    return whale.timestamp, whale.txid

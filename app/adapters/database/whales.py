@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, or_, select
 
 from app.adapters.database.events import append_all
 from app.adapters.database.fee_snapshots import keep_fees
@@ -108,6 +108,15 @@ class DatabaseWhales:
         with self._database.reading() as connection:
             return _whales(connection, WhaleRow.block_hash == block_hash)
 
+    def pending_after(self, last: Whale | None, most: int) -> Sequence[Whale]:
+        """Return up to `most` pending whales that come after `last`, by when they were first seen and by txid."""
+        condition = WhaleRow.status == "pending"
+        if last is not None:
+            is_later = or_(WhaleRow.timestamp > last.timestamp, WhaleRow.txid > last.txid)
+            condition = and_(condition, WhaleRow.timestamp >= last.timestamp, is_later)
+        with self._database.reading() as connection:
+            return _whales(connection, condition, most)
+
     def usd_per_btc(self) -> float | None:
         """Return the newest valid price of a day: our estimate, or else the exchange rate."""
         now = self._clock()
@@ -153,8 +162,8 @@ def _keep_predictions(connection: Connection, predictions: Sequence[WhalePredict
     upsert(connection, PredictionOutcomeRow, ("prediction_id",), rows)
 
 
-def _whales(connection: Connection, condition: ColumnElement[bool]) -> list[Whale]:
-    statement = select(*_WHALE_COLUMNS).where(condition).order_by(WhaleRow.timestamp, WhaleRow.txid)
+def _whales(connection: Connection, condition: ColumnElement[bool], most: int | None = None) -> list[Whale]:
+    statement = select(*_WHALE_COLUMNS).where(condition).order_by(WhaleRow.timestamp, WhaleRow.txid).limit(most)
     return [Whale(**dict(zip(_WHALE, row, strict=True))) for row in connection.execute(statement)]
 
 

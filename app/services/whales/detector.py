@@ -25,6 +25,7 @@ from app.services.whales.fates import Fates
 from app.services.whales.fee_record import FeeRecord
 from app.services.whales.followed import Followed
 from app.services.whales.forecasts import Forecasts
+from app.services.whales.let_go import LetGo
 from app.services.whales.mempool_node import Topic
 from app.services.whales.mempool_view import MempoolView
 from app.services.whales.sightings import Sightings
@@ -132,9 +133,12 @@ class Detector:
             limits=limits,
             clocks=clocks,
         )
+        self._let_go = LetGo(
+            store=store, followed=self._followed, fates=self._fates, view=self._view, limits=limits, clocks=clocks
+        )
         self._has_begun = False
         self._most_followed = limits.most_followed
-        self._let_go = self._lost_messages = 0
+        self._lost_messages = 0
         self.condition = Condition()
         self._attempts = Attempts(self.condition, clocks)
 
@@ -189,7 +193,8 @@ class Detector:
             self._conclude(self._give_up, "node", "store")
             self._conclude(self._baseline.keep, "node", "store")
             self._conclude(self._keep_fees)
-            self._let_go += self._followed.let_go(self._most_followed)
+            self._conclude(self._look_for_let_go, "store")
+            self._let_go.keep_to(self._most_followed)
         self._look_at_itself()
 
     def keep_fewer(self, share: float) -> None:
@@ -297,6 +302,9 @@ class Detector:
                 self._fates.stay(whale)
         self._fates.give_up(gone, predictions, self._clocks.now())
 
+    def _look_for_let_go(self) -> None:
+        self._let_go.go_on(self._most_followed)
+
     def _is_up_to_date(self) -> bool:
         """Return whether there is no block, and no part of the mempool, that the node knows and we do not yet."""
         tip = self._chain.tip
@@ -316,7 +324,7 @@ class Detector:
             "source": "polling" if self._watch.is_polling else "stream",
             "followed": len(self._followed),
             "most_followed": self._most_followed,
-            "let_go": self._let_go,
+            "let_go": self._let_go.count,
             "waiting": self._view.waiting,
             "unread": self._view.unread,
             "blocks_to_read": self._chain.waiting,

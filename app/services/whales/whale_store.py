@@ -185,6 +185,9 @@ class WhaleStore(Protocol):
     def whales_in(self, block_hash: str) -> Sequence[Whale]:
         """Return the whales about which this block decided: confirmed, conflicted or missed."""
 
+    def pending_after(self, last: Whale | None, most: int) -> Sequence[Whale]:
+        """Return up to `most` pending whales that come after `last`, by when they were first seen and by txid."""
+
     def usd_per_btc(self) -> float | None:
         """Return the newest valid price: our estimate, or else the exchange rate; None when it is older than a day."""
 

@@ -82,6 +82,8 @@ def test_both_remember_the_same(sqlite: Database) -> None:
     assert sorted(store.database.predictions(named), key=str) == sorted(store.predictions(named), key=str)
     for block_hash in store.blocks:
         assert list(store.database.whales_in(block_hash)) == list(store.whales_in(block_hash))
+    for last in (None, *store.pending_after(None, 100)):
+        assert list(store.database.pending_after(last, 2)) == list(store.pending_after(last, 2))
     log = [(event.type, event.payload) for event in DatabaseEventLog(sqlite).after(0, 10_000)]
     assert log == store.events
 
