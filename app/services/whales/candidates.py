@@ -24,7 +24,8 @@ class Candidates:
     """Bytes come before the word that they entered the mempool, or after it; both have to be there.
 
     Args:
-        most: That may wait for the other half, since the bytes of each block come along as well; and that may be ready.
+        most: That may wait for the other half, since the bytes of each block come along as well; that may be ready; and
+            that may have vanished.
     """
 
     def __init__(self, most: int) -> None:
@@ -102,11 +103,18 @@ class Candidates:
         return self._tries[txid] <= _MOST_TRIES
 
     def vanish(self, txid: str, until_seconds: float) -> None:
-        """It is not in the mempool any longer: a block will show it, or what left the mempool is looked at then."""
+        """It is not in the mempool any longer: a block will show it, or what left the mempool is looked at then.
+
+        Of one too many only a block can tell, and it is the one that has been gone for longest.
+        """
         candidate = self._ready.pop(txid, None)
         if candidate is not None:
             until_seconds = min(until_seconds, self._left.pop(txid, until_seconds))
             self._vanished.setdefault(txid, (candidate, until_seconds))
+        if len(self._vanished) > self._most:
+            oldest = next(iter(self._vanished))
+            self.done(oldest)
+            self.unread(oldest)
 
     def not_shown(self, now_seconds: float) -> dict[str, Candidate]:
         """Return those that no block has shown in time."""

@@ -90,8 +90,8 @@ class Sightings:
             self._look_at([Asked(*each, entries.get(each[0].txid)) for each in self._taken_apart(ready)])
 
     def look_at_vanished(self) -> None:
-        """Look at what was in the mempool, and has left it without a block that holds it."""
-        late = self._candidates.not_shown(self._clocks.seconds())
+        """Look at some of what was in the mempool, and has left it without a block that holds it."""
+        late = dict(list(self._candidates.not_shown(self._clocks.seconds()).items())[:_BATCH])
         if late:
             self._look_at([Asked(*each, None) for each in self._taken_apart(late)], has_left=True)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from app.services.whales.whale_store import Label
@@ -203,3 +205,14 @@ def test_more_candidates_than_may_be_held_are_asked_for_later() -> None:
     whales = [watch.send(150) for _ in range(40)]
     watch.turns(40)
     assert {alert["txid"] for alert in watch.alerts()} == {whale.txid for whale in whales}
+
+
+def test_hundreds_that_left_before_they_were_looked_at_are_told_of_a_hundred_at_a_time(watch: Watch) -> None:
+    for _ in range(250):
+        watch.node.evict(watch.send(150))
+    told = []
+    for _ in range(30):
+        watch.turn()
+        told.append(len(watch.alerts()))
+    assert told[-1] == 250
+    assert max(after - before for before, after in pairwise(told)) == 100

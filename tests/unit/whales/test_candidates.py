@@ -67,6 +67,16 @@ def test_one_whose_bytes_could_not_be_had_is_remembered_for_a_block() -> None:
     assert candidates.source_of("b") is None
 
 
+def test_however_many_vanish_while_nobody_can_look_no_more_are_held_than_may_be() -> None:
+    candidates = Candidates(2)
+    for name in "abc":
+        candidates.add(name, b"raw", "stream")
+        candidates.vanish(name, 5.0)
+    assert list(candidates.not_shown(5.0)) == ["b", "c"]
+    # A block may still show it.
+    assert [candidates.source_of(name) for name in "abc"] == ["snapshot", "stream", "stream"]
+
+
 def test_one_is_looked_at_again_a_few_times() -> None:
     candidates = Candidates(10)
     assert [candidates.may_retry("a") for _ in range(5)] == [True, True, True, False, False]
