@@ -10,7 +10,7 @@ import zmq
 
 from app.adapters.stream_connections import SETTLE_SECONDS, StreamConnections
 from app.adapters.stream_messages import RAWTX, SEQUENCE, Counters, MalformedMessageError, heard_of
-from app.services.whales.mempool_node import Heard, Topic
+from app.services.whales.mempool_node import Heard, StreamAddressError, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -62,12 +62,19 @@ class ZmqMempoolStream:
                 same. Heard in order is what comes from one address.
             clock: Seconds that only grow.
             queue_messages: How many may wait to be received.
+
+        Raises:
+            StreamAddressError: One of them is none.
         """
         distinct = tuple(dict.fromkeys(addresses))
         self._context = zmq.Context()
         self._socket = _subscriber(self._context, queue_messages)
         self._socket.setsockopt(zmq.IPV6, int(any("[" in address for address in distinct)))
-        self._connections = StreamConnections(self._socket, distinct, clock)
+        try:
+            self._connections = StreamConnections(self._socket, distinct, clock)
+        except StreamAddressError:
+            self._close_socket()
+            raise
         self._counters = Counters()
         self._clock = clock
         self._heard_at = clock()
@@ -108,6 +115,9 @@ class ZmqMempoolStream:
     def close(self) -> None:
         """Listen no longer."""
         self._connections.close()
+        self._close_socket()
+
+    def _close_socket(self) -> None:
         self._socket.close(linger=0)
         self._context.term()
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from app.services.whales.mempool_node import StreamAddressError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
@@ -25,7 +27,7 @@ _EVENT = struct.Struct("=HI")
 
 
 class StreamConnections:
-    """Connects a socket to several addresses, for as long as it takes.
+    """Connects a socket to several addresses, for as long as it takes; raises StreamAddressError for one that is none.
 
     Attributes:
         monitor: Can be read when something has happened.
@@ -42,7 +44,12 @@ class StreamConnections:
         self._settles_at: float | None = None
         self._renews_at = clock() + RENEW_SECONDS
         for address in addresses:
-            socket.connect(address)
+            try:
+                socket.connect(address)
+            except zmq.ZMQError as error:
+                self.close()
+                reason = zmq.strerror(error.errno or 0)
+                raise StreamAddressError(f"{address} is no address to connect to ({reason})") from error
 
     def look(self) -> None:
         """Take note of what has happened; does not wait."""

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from app.adapters.database.whales import DatabaseWhales
 from app.adapters.doorbell import UnixDoorbell
 from app.adapters.freed_memory import give_back_freed_memory
 from app.adapters.journal import configure_logging
-from app.adapters.label_file import SHIPPED, CsvLabelFile
+from app.adapters.label_file import SHIPPED, CsvLabelFile, LabelFileError
 from app.adapters.machine import LocalMachine
 from app.adapters.mempool_stream import ZmqMempoolStream
 from app.adapters.sd_notify import Systemd
@@ -35,7 +36,7 @@ from app.services.whales.condition import Condition
 from app.services.whales.detector import Detector
 from app.services.whales.first_contact import WrongNetworkError, first_contact
 from app.services.whales.label_lines import Context
-from app.services.whales.labelling import seed_shipped
+from app.services.whales.labelling import FileChangedError, seed_shipped
 from app.services.whales.limits import DetectorLimits
 from app.services.whales.listening import OFF, Listening, stream_addresses
 from app.services.whales.scores import Scores
@@ -91,7 +92,8 @@ def learn_shipped_labels(database: Database, network: str) -> None:
     context = Context(network, datetime.now(UTC))
     try:
         learned = seed_shipped(DatabaseLabels(database, network), CsvLabelFile(SHIPPED), context)
-    except StorageError as error:
+    except (StorageError, LabelFileError, FileChangedError) as error:
+        # Without them whales are found all the same.
         _log.warning("the labels of the release could not be learned", extra={"reason": str(error)})
     else:
         _log.debug("labels learned", extra={"addresses": learned})
@@ -107,6 +109,7 @@ def watching(  # noqa: PLR0913, PLR0917 - what main has made, and nothing is lef
 ) -> Watching:
     """Return the detector that these settings describe, with all that it needs."""
     wanted = {"rawtx": settings.zmq_rawtx_url, "sequence": settings.zmq_sequence_url}
+    is_stream_wanted = OFF not in wanted.values()
     clocks, ring = Clocks(), UnixDoorbell(directories.doorbell).ring
     rule = AccuracyRule(settings.accuracy_warning, settings.accuracy_critical)
     return Watching(
@@ -117,9 +120,15 @@ def watching(  # noqa: PLR0913, PLR0917 - what main has made, and nothing is lef
             outlook=outlook,
             limits=DetectorLimits(threshold_sat=round(settings.whale_threshold_btc * _SAT_PER_BTC)),
             clocks=clocks,
-            is_stream_wanted=OFF not in wanted.values(),
+            is_stream_wanted=is_stream_wanted,
         ),
-        stream=Listening(partial(stream_addresses, node, wanted), ZmqMempoolStream, clocks, time.sleep),
+        stream=Listening(
+            partial(stream_addresses, node, wanted),
+            ZmqMempoolStream,
+            clocks,
+            time.sleep,
+            is_wanted=is_stream_wanted,
+        ),
         scores=Scores(DatabaseScores(database, ring, rule)),
         sign_of_life=sign_of_life,
         clocks=clocks,
@@ -151,10 +160,10 @@ def main() -> int:
         return configuration.EXIT_CONFIGURATION
     if outlook is not None:
         learn_shipped_labels(database, settings.bitcoin_network)
-        work = watching(settings, directories, database, node, outlook, sign_of_life)
-        _log.info("watching", extra={"threshold_btc": settings.whale_threshold_btc})
-        while not stopping.is_told:
-            work.turn()
+        with closing(watching(settings, directories, database, node, outlook, sign_of_life)) as work:
+            _log.info("watching", extra={"threshold_btc": settings.whale_threshold_btc})
+            while not stopping.is_told:
+                work.turn()
     supervisor.stopping()
     return configuration.EXIT_DONE
 

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from app.adapters.mempool_stream import ZmqMempoolStream
-from app.services.whales.mempool_node import Heard, Topic
+from app.services.whales.mempool_node import Heard, StreamAddressError, Topic
 from tests.adapters.stream_listener import CONNECTION_BEGINS, hear, hear_until, listening
 from tests.fakes.zmq_publisher import Publisher, publishing
 
@@ -239,3 +239,8 @@ def _send_until_it_arrives(node: Publisher, stream: ZmqMempoolStream) -> None:
     for _ in range(20):
         node.raw(RAW.body)
         assert stream.receive(0.05, 1000) == []
+
+
+def test_an_address_that_nothing_can_be_heard_at_is_named() -> None:
+    with pytest.raises(StreamAddressError, match=r"tcp://127\.0\.0\.1:\* is no address to connect to \(Invalid"):
+        ZmqMempoolStream(["tcp://127.0.0.1:28332", "tcp://127.0.0.1:*"])

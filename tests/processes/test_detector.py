@@ -18,6 +18,7 @@ from app.adapters.database.engine import Database, open_database
 from app.adapters.database.heartbeats import DatabaseHeartbeats
 from app.adapters.database.migration import upgrade
 from app.adapters.database.tables import WhaleRow
+from app.processes import detector
 from app.services.detector_report import DetectorReport, DetectorView
 from tests.deploy.program import ROLES, program
 from tests.fakes.anyones_coins import ACCEPTING, Coin, mine_coins, send
@@ -175,3 +176,18 @@ def test_what_no_restart_would_heal_ends_with_78(
         code, log = ended(watch.part)
     assert code == 78, log
     assert sentence in log
+
+
+@pytest.mark.parametrize("content", [None, "address,name,category\nnobody,some exchange,exchange\n"])
+def test_shipped_labels_that_cannot_be_read_keep_no_detector_from_starting(
+    tmp_path: Path, content: str | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shipped = tmp_path / "known_addresses.csv"
+    if content is not None:
+        shipped.write_text(content, encoding="utf-8")
+    monkeypatch.setattr(detector, "SHIPPED", shipped)
+    with closing(open_database(f"sqlite:///{tmp_path / 'utxoracle.db'}", create=True)) as database:
+        upgrade(database)
+        detector.learn_shipped_labels(database, "main")
+    (record,) = [each for each in caplog.records if each.name == "utxoracle-detector"]
+    assert record.getMessage() == "the labels of the release could not be learned"

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from app.services.block_source import NodeError
+from app.services.whales.mempool_node import StreamAddressError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -25,9 +26,10 @@ class Listening:
 
     Args:
         addresses: Tells where to listen; may raise NodeError.
-        listen: Opens a stream.
+        listen: Opens a stream; may raise StreamAddressError.
         clocks: The time.
         sleep: Waits for so many seconds.
+        is_wanted: False when the operator turned the stream off: then none is looked for.
     """
 
     def __init__(
@@ -36,12 +38,15 @@ class Listening:
         listen: Callable[[Collection[str]], MempoolStream],
         clocks: Clocks,
         sleep: Callable[[float], None],
+        *,
+        is_wanted: bool = True,
     ) -> None:
         self._find = addresses
         self._listen = listen
         self._clocks = clocks
         self._sleep = sleep
-        self._addresses: Collection[str] = ()
+        self._is_wanted = is_wanted
+        self._addresses: Collection[str] | None = None
         self._stream: MempoolStream | None = None
         self._look_at_seconds = 0.0
 
@@ -52,7 +57,7 @@ class Listening:
 
     def receive(self, timeout_seconds: float, most: int) -> Sequence[Heard]:
         """Return what has come, up to `most` messages; wait for the first one up to `timeout_seconds`."""
-        if not self.is_connected and self._clocks.seconds() >= self._look_at_seconds:
+        if self._is_wanted and not self.is_connected and self._clocks.seconds() >= self._look_at_seconds:
             self._look()
         if self._stream is None:
             self._sleep(timeout_seconds)
@@ -74,15 +79,21 @@ class Listening:
         finally:
             # However long the answer took.
             self._look_at_seconds = self._clocks.seconds() + _LOOK_AGAIN_SECONDS
-        if self._stream is not None and set(addresses) == set(self._addresses):
-            return
-        self.close()
-        self._addresses = addresses
-        if addresses:
-            self._stream = self._listen(addresses)
-            _log.info("listening", extra={"addresses": sorted(set(addresses))})
-        else:
+        if self._addresses is None or set(addresses) != set(self._addresses):
+            self.close()
+            self._addresses = addresses
+            self._open(addresses)
+
+    def _open(self, addresses: Collection[str]) -> None:
+        if not addresses:
             _log.warning("the node publishes no stream; put zmqpubrawtx and zmqpubsequence into its bitcoin.conf")
+            return
+        try:
+            self._stream = self._listen(addresses)
+        except StreamAddressError as error:
+            _log.warning("the node's stream cannot be listened to", extra={"reason": str(error)})
+        else:
+            _log.info("listening", extra={"addresses": sorted(set(addresses))})
 
 
 def stream_addresses(node: MempoolNode, wanted: dict[str, str]) -> Collection[str]:
@@ -90,10 +101,8 @@ def stream_addresses(node: MempoolNode, wanted: dict[str, str]) -> Collection[st
 
     Args:
         node: Is asked for what it publishes where `wanted` does not say it; may raise NodeError.
-        wanted: For each topic (`rawtx`, `sequence`) an address, `auto` or `off`.
+        wanted: For each topic (`rawtx`, `sequence`) an address or `auto`.
     """
-    if OFF in wanted.values():
-        return []
     told = node.stream_addresses() if AUTO in wanted.values() else {}
     found = [told.get(topic) if address == AUTO else address for topic, address in wanted.items()]
     return [address for address in found if address is not None] if None not in found else []

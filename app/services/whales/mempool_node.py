@@ -39,6 +39,10 @@ class Heard(NamedTuple):
     sequence: int
 
 
+class StreamAddressError(Exception):
+    """Nothing can ever be heard at an address; the message names it."""
+
+
 class MempoolStream(Protocol):
     """The node's messages, in the order in which it sent them."""
 
@@ -137,7 +141,7 @@ class MempoolNode(Protocol):
         """Return the serialised transaction for each txid (display order); None for what is not in the mempool."""
 
     def entries(self, txids: Sequence[bytes]) -> Sequence[Entry | None]:
-        """Return the entry for each txid (display order); None for what is not in the mempool."""
+        """Return the entry for each txid (display order); None for what is not in the mempool or cannot be read."""
 
     def coins(self, outpoints: Sequence[Outpoint]) -> Sequence[Prevout | None]:
         """Return each confirmed coin that no block has spent; None for any other."""
