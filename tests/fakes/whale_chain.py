@@ -54,6 +54,11 @@ class SimulatedChain:
                 coins |= {transaction.coin(vout).outpoint: each for vout, each in enumerate(transaction.outputs)}
         return coins
 
+    def mined_raw(self) -> Mapping[str, bytes]:
+        """Return the bytes of all that is in active blocks, by txid."""
+        mined = (each for block_hash in self.active for each in self.blocks[block_hash].transactions)
+        return {each.txid: each.raw for each in mined}
+
     def give(self, value_sat: int, script: bytes) -> Coin:
         """Make a coin out of nothing; it was there before the first block."""
         outpoint = Outpoint(f"{len(self._given) + 1:064x}", 0)

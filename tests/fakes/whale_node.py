@@ -29,6 +29,8 @@ class SimulatedNode:
     Attributes:
         is_away: It answers nothing.
         hangs_for_seconds: Until whoever asks gives up, since it answers nothing and does not say so either.
+        failing: What it is asked, by name, and refuses.
+        is_indexing: It has the bytes of what is in blocks as well.
         is_publishing: A listener has a connection.
         is_loaded: It has read its mempool from disk.
         losing: Topics of ZMQ on which what is said is lost; whoever listens learns of it with the next message there.
@@ -44,6 +46,8 @@ class SimulatedNode:
         self.pool = Pool(self._say)
         self.is_away = False
         self.hangs_for_seconds = 0.0
+        self.failing: frozenset[str] = frozenset()
+        self.is_indexing = False
         self.is_publishing = True
         self.is_loaded = True
         self.template_size = 2
@@ -152,7 +156,8 @@ class SimulatedNode:
 
     def raw_transactions(self, txids: Sequence[bytes]) -> Sequence[bytes | None]:
         self._asked("raw_transactions")
-        return [self.pool.raw(txid.hex()) for txid in txids]
+        mined = self.chain.mined_raw() if self.is_indexing else {}
+        return [self.pool.raw(txid.hex()) or mined.get(txid.hex()) for txid in txids]
 
     def entries(self, txids: Sequence[bytes]) -> Sequence[Entry | None]:
         self._asked("entries")
@@ -202,7 +207,7 @@ class SimulatedNode:
         if self.hangs_for_seconds:
             self._clock.advance(self.hangs_for_seconds)
             raise NodeUnreachableError("does not answer in time")
-        if self.is_away:
+        if self.is_away or name in self.failing:
             raise NodeUnreachableError("nobody answers")
 
     def _say(self, topic: Topic, body: bytes, sequence: int = 0) -> None:

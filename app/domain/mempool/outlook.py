@@ -103,6 +103,11 @@ class Outlook:
         """The share, by number, of those that wait whose fee is known; 1 when nothing waits."""
         return 1 - self.unpriced / len(self) if len(self) else 1.0
 
+    def vsize_vb(self, key: int) -> int:
+        """Return the virtual size of one that waits; 0 as long as it is not known."""
+        found = self._waiting.find(key)
+        return 0 if found is None else found.vsize_vb
+
     def added(self, key: int) -> None:
         """Learn that a transaction is in the mempool."""
         self._waiting.add(key)
@@ -167,8 +172,9 @@ class Outlook:
             own_vsize_vb: Of itself, if it was priced already, since nobody outbids himself; else 0.
         """
         higher_vb, same_vb = self._waiting.ahead(feerate_sat_vb)
-        others = Ahead(higher_vb, max(0, same_vb - own_vsize_vb))
-        score = urgency_score(others, self._waiting.histogram.total_vb - own_vsize_vb)
+        # No more than there is: a full table does not hold everybody.
+        own_vb = min(own_vsize_vb, same_vb)
+        score = urgency_score(Ahead(higher_vb, same_vb - own_vb), self._waiting.histogram.total_vb - own_vb)
         return Urgency(score, urgency_level(score))
 
     def prediction(

@@ -133,7 +133,8 @@ class Waiting:
 
     def _put(self, key: int, band: int, vsize_vb: int) -> None:
         if len(self._table) >= self._most:
-            self.untracked += 1
+            # It is priced after it was added, and counted once.
+            self.untracked += band == _UNPRICED
             return
         self._table.put(key, band, vsize_vb, mark=self._seen)
         if band != _UNPRICED:

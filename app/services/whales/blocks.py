@@ -220,7 +220,18 @@ class Blocks:
         # Whatever its size, what was in the mempool may have replaced a whale there.
         new = [each for each in look.worth_a_look if each in large or self._source_of(each.txid)]
         unknown = [each for each in new if each.txid not in followed and each.txid not in known]
-        return held, self._unknown_whales(unknown, place, at)
+        return held, self._unknown_whales(self._not_judged(unknown), place, at)
+
+    def _not_judged(self, unknown: Sequence[Parts]) -> Sequence[Parts]:
+        """Return those of `unknown` that were not found to be no whales while they waited: the node is asked of each."""
+        judged = self._view.judged(bytes.fromhex(each.txid) for each in unknown)
+        return [
+            each
+            for each in unknown
+            if bytes.fromhex(each.txid) not in judged
+            or self._candidates.source_of(each.txid)
+            or self._followed.rivals(each.txid, each.spent)
+        ]
 
     def _unknown_whales(self, unknown: Sequence[Parts], place: BlockPlace, at: datetime) -> list[Whale]:
         """Return the whales among these: missed, or pending if they were in the mempool and left it unlooked-at."""
@@ -243,8 +254,7 @@ class Blocks:
 
     def _source_of(self, txid: str) -> str | None:
         """Return by what a transaction was known to be in the mempool, looked at or not; None when it never was."""
-        is_waiting = key_of(bytes.fromhex(txid)) in self._outlook
-        return self._candidates.source_of(txid) or ("snapshot" if is_waiting else None)
+        return self._candidates.source_of(txid) or ("snapshot" if self._view.was_known(bytes.fromhex(txid)) else None)
 
     def _conflicting(self, look: BlockLook) -> list[Whale]:
         """Return the followed whales that wanted to spend what the block spends; not those that it holds."""
@@ -260,7 +270,7 @@ class Blocks:
     def _forget(self, look: BlockLook, at: datetime) -> None:
         known = 0
         for txid in look.txids:
-            known += self._outlook.mined(key_of(txid))
+            known += self._view.mined(txid)
             self._candidates.mined(txid.hex())
         if 2 * known >= len(look.txids):
             self._outlook.block_connected(look.vsize_vb, at.timestamp())

@@ -264,7 +264,6 @@ class Detector:
             raise NodeNotReadyError("bitcoind still loads its mempool")
         self._view.take_snapshot()
         self._view.note_current(now_seconds)
-        self._watch.snapshot_taken(now_seconds)
         now = self._clocks.now()
         for whale in self._followed:
             if self._view.knows(bytes.fromhex(whale.txid)):
@@ -273,6 +272,8 @@ class Detector:
                 self._fates.leave(whale, now, now_seconds)
         settle_seconds = 0 if self._watch.is_unheard else self._limits.settle_seconds
         self._blocks.lead_to(self._node.best_block(), now_seconds + settle_seconds)
+        # Last of all: what failed before is done again, from the snapshot on.
+        self._watch.snapshot_taken(now_seconds)
 
     def _price(self) -> None:
         now_seconds = self._clocks.seconds()
@@ -307,8 +308,13 @@ class Detector:
 
     def _is_up_to_date(self) -> bool:
         """Return whether there is no block, and no part of the mempool, that the node knows and we do not yet."""
-        tip = self._chain.tip
-        return self._node.is_mempool_loaded() and tip is not None and self._node.best_block().block_hash == tip[1]
+        if not self._node.is_mempool_loaded():
+            return False
+        best, tip = self._node.best_block(), self._chain.tip
+        if tip is not None and best.block_hash == tip[1]:
+            return True
+        self._blocks.lead_to(best, self._clocks.seconds() + self._limits.settle_seconds)
+        return False
 
     def _keep_fees(self) -> None:
         self._fees.keep("polling" if self._watch.is_polling else "stream")

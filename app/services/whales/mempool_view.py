@@ -10,6 +10,8 @@ from app.services.whales.recently import Recently
 from app.services.whales.txid_queue import TxidQueue
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from app.domain.mempool.outlook import Outlook
     from app.services.whales.candidates import Candidates
     from app.services.whales.followed import Followed
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 # In one request: some milliseconds of the node's time.
 _RAW_BATCH = 200
+_RAW_BATCH_VB = 1_000_000
 _ENTRY_BATCH = 200
 # A request takes as long as fifty entries in it, so few are not asked for at once.
 _GATHER_SECONDS = 0.1
@@ -62,6 +65,7 @@ class MempoolView:
         self._unpriced = TxidQueue()
         # Numbers below it tell of changes that the last snapshot holds already.
         self._next_sequence = 0
+        self._swept: frozenset[int] = frozenset()
         self._is_to_be_read = True
         self._current_at_seconds = self._asked_at_seconds = -math.inf
 
@@ -98,7 +102,10 @@ class MempoolView:
         txid_bytes = bytes.fromhex(txid)
         if not self.knows(txid_bytes):
             self._candidates.heard(txid, body)
-        elif not self._candidates.add(txid, body, "stream"):
+            return
+        # Long after the word that it entered it comes with a block, and has been looked at.
+        is_news = self.unread or key_of(txid_bytes) in self._recently
+        if is_news and not self._candidates.add(txid, body, "stream"):
             self._unread.append(txid_bytes)
 
     def added(self, txid: bytes, sequence: int, now_seconds: float) -> bool:
@@ -135,7 +142,8 @@ class MempoolView:
                 unknown.append(txid)
             elif self._is_to_be_read or key in recently:
                 unread.append(txid)
-        outlook.sweep()
+        # A block may have taken them that the stream has yet to tell of.
+        self._swept = frozenset(outlook.sweep())
         recently.clear()
         self._is_to_be_read = False
         self._next_sequence = snapshot.sequence
@@ -147,18 +155,41 @@ class MempoolView:
         """
         if self._candidates.is_full or (self._to_be_priced and not self._is_mostly_priced):
             return
-        txids = self._unread.first(_RAW_BATCH)
+        txids = self._no_larger_than_a_block(self._unread.first(_RAW_BATCH))
         if not txids:
             return
         threshold_sat, outpoints = self._threshold_sat, self._followed.outpoints
         for txid, raw in zip(txids, self._node.raw_transactions(txids), strict=True):
-            if raw is None:
-                # Most likely a block took it; should it come back, it has still to be read.
+            if raw is None or not self.knows(txid):
+                # Most likely a block took it, of which an indexing node has the bytes all the same; should it come
+                # back, it has still to be read.
                 self._candidates.unread(txid.hex())
                 self._outlook.mined(key_of(txid))
             elif is_worth_a_look(raw, threshold_sat, outpoints) and not self._candidates.add(txid.hex(), raw, source):
                 self._unread.append(txid)
         self._unread.drop(len(txids))
+
+    def mined(self, txid: bytes) -> bool:
+        """Take the word that a block holds a transaction; return whether it was known to wait."""
+        key = key_of(txid)
+        return self._outlook.mined(key) or key in self._swept
+
+    def was_known(self, txid: bytes) -> bool:
+        """Return whether a transaction waits, or did until the last snapshot."""
+        key = key_of(txid)
+        return key in self._outlook or key in self._swept
+
+    def judged(self, txids: Iterable[bytes]) -> set[bytes]:
+        """Return those of `txids` that wait and have been looked at: what is known of no whale then is none.
+
+        What came just now is not among them: of a loss that concerns it one may not have heard yet.
+        """
+        unread = {*map(key_of, self._unread), *map(key_of, self._unknown)}
+        return {
+            txid
+            for txid in txids
+            if self.knows(txid) and (key := key_of(txid)) not in unread and key not in self._recently
+        }
 
     def is_fresh(self, now_seconds: float, max_age_seconds: float) -> bool:
         """Return whether so much is known of the mempool, and of its last seconds, that it can be told about."""
@@ -196,6 +227,15 @@ class MempoolView:
         self._outlook.priced(key_of(txid), feerate, entry.vsize_vb, entry.time)
         for parent in entry.depends:
             self._outlook.lifted(key_of(parent), feerate)
+
+    def _no_larger_than_a_block(self, txids: Sequence[bytes]) -> Sequence[bytes]:
+        """Return the first of `txids`, at least one, whose bytes make a reasonable answer together."""
+        left_vb = _RAW_BATCH_VB
+        for at, txid in enumerate(txids):
+            left_vb -= self._outlook.vsize_vb(key_of(txid))
+            if left_vb < 0:
+                return txids[: max(1, at)]
+        return txids
 
     @property
     def _to_be_priced(self) -> int:

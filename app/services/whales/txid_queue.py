@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _BYTES = 32
 # Taking from the front moves the rest, so it is done when there is something to gain.
@@ -22,6 +22,11 @@ class TxidQueue:
     def __len__(self) -> int:
         """Return how many wait."""
         return (len(self._packed) - self._start) // _BYTES
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield each from the front; nothing may be dropped meanwhile."""
+        for at in range(self._start, len(self._packed), _BYTES):
+            yield bytes(self._packed[at : at + _BYTES])
 
     def append(self, txid: bytes) -> None:
         """Add one at the end."""

@@ -192,6 +192,7 @@ def test_fees_are_those_of_blocks_as_large_as_they_are_here(crowded: Chain) -> N
 def test_more_than_is_kept_is_counted_as_of_unknown_fee() -> None:
     outlook = Outlook(is_proof_of_work=True, since=BEGAN, most=2)
     for key in range(1, 5):
+        outlook.added(key)
         outlook.priced(key, 5.0, 100, BEGAN)
     assert (len(outlook), outlook.unpriced) == (4, 2)
     assert outlook.prediction(1.0, 100, BEGAN, is_waiting=False).ahead_vb == 400
@@ -201,3 +202,13 @@ def test_nobody_outbids_himself(chain: Chain) -> None:
     chain.enter(5.0)
     assert chain.outlook.urgency(5.0, 0).score == 0.5
     assert chain.outlook.urgency(5.0, 1_000) == (1.0, "critical")
+
+
+def test_one_that_a_full_table_does_not_hold_is_no_less_urgent_than_nobody() -> None:
+    outlook = Outlook(is_proof_of_work=True, since=BEGAN, most=1)
+    for key, feerate in ((1, 5.0), (2, 9.0)):
+        outlook.added(key)
+        outlook.priced(key, feerate, 1_000, BEGAN)
+    assert outlook.urgency(9.0, 50_000).score == 1.0
+    assert outlook.urgency(5.0, 50_000).score == 1.0
+    assert outlook.urgency(1.0, 50_000).score == 0.0

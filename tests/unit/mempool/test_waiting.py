@@ -149,7 +149,9 @@ def test_after_everything_came_and_went_nothing_is_left() -> None:
 def test_those_that_come_when_it_is_full_are_counted_until_the_next_sweep(multiplier: int) -> None:
     waiting = Waiting(most=2, multiplier=multiplier)
     for key in (7, 8, 9):
+        waiting.add(key)
         waiting.price(key, 1.0, 100)
+    # Once, though two things were told of it.
     assert (len(waiting), waiting.untracked, 9 in waiting) == (2, 1, False)
     waiting.begin_sweep()
     assert waiting.untracked == 0

@@ -100,6 +100,6 @@ def test_a_template_is_asked_for_after_the_alert_and_not_for_each_whale(watch: W
         watch.turn()
     assert len(watch.alerts()) == 10
     assert watch.node.requests.count("template") == 1
-    watch.wait(3)
+    watch.wait(7)
     assert watch.node.requests.count("template") == 2
     assert all(each.baseline_block is not None for each in watch.store.outcomes.values())

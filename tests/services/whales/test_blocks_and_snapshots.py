@@ -1,0 +1,86 @@
+"""A block comes between a snapshot and the reading of what it showed, or between two questions."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes.whale_transactions import Sent
+from tests.fakes.whale_watch import Watch
+
+OTHERS = 450
+
+
+@pytest.fixture
+def watch() -> Watch:
+    """A detector that listens to a node on which nothing waits."""
+    watch = Watch()
+    watch.start()
+    watch.turns()
+    return watch
+
+
+def no_whale(watch: Watch) -> Sent:
+    """Send what is worth a look, since a lot of change goes back to where it came from."""
+    payment = watch.payment(20, watch.coin(150))
+    assert watch.node.send(payment)
+    return payment
+
+
+@pytest.mark.parametrize("is_indexing", [False, True], ids=["without an index", "indexing"])
+def test_what_a_block_took_before_it_was_read_is_no_whale_for_want_of_its_inputs(is_indexing: bool) -> None:  # noqa: FBT001 - a parameter
+    watch = Watch()
+    watch.node.is_indexing = is_indexing
+    for _ in range(OTHERS):
+        watch.send(1)
+    payment = no_whale(watch)
+    watch.start()
+    watch.turn()
+    while not watch.figures["unread"]:
+        watch.turn()
+    watch.node.mine(payment)
+    watch.wait(60)
+    assert watch.alerts() == []
+    assert watch.store.whales == {}
+
+
+def test_a_tip_that_could_not_be_asked_for_after_a_snapshot_is_asked_for_again(watch: Watch) -> None:
+    whale = watch.send(150)
+    watch.turns()
+    watch.node.failing = frozenset({"best_block"})
+    watch.node.losing = frozenset({"sequence"})
+    watch.node.mine(whale)
+    watch.node.losing = frozenset()
+    watch.send(1)
+    watch.wait(2)
+    watch.node.failing = frozenset()
+    watch.wait(5)
+    assert watch.whale(whale).status == "confirmed"
+
+
+def test_what_a_snapshot_lacks_since_a_block_has_it_was_in_the_mempool_all_the_same(watch: Watch) -> None:
+    whale = watch.send(150)
+    # It is known to wait, and has not been read.
+    watch.node.failing = frozenset({"entries", "raw_transactions"})
+    watch.turn()
+    watch.node.mine(whale)
+    watch.node.failing = frozenset()
+    watch.detector.hear([], is_connected=False)
+    watch.turn(most=0)
+    watch.wait(6)
+    assert len(watch.alerts(whale)) == 1
+    assert watch.updates(whale) == [("pending", "confirmed", None)]
+
+
+def test_of_what_was_found_to_be_no_whale_the_node_is_not_asked_again_when_it_is_mined(watch: Watch) -> None:
+    judged = [no_whale(watch) for _ in range(20)]
+    # Until it is no news any longer.
+    for _ in range(3):
+        watch.send(1)
+        watch.wait(15)
+    watch.node.requests.clear()
+    stranger = watch.payment(150)
+    watch.node.mine(*judged, stranger)
+    watch.turns()
+    assert watch.node.requests.count("mined") == 1
+    assert watch.whale(stranger).status == "missed"
+    assert watch.alerts() == []
