@@ -163,7 +163,7 @@ def counts(database: Database) -> list[int]:
 def test_nothing_to_write_wakes_nobody_and_nothing_is_remembered(store: DatabaseWhales, bell: Bell) -> None:
     store.write(Changes(at=NOW))
     assert bell.heard == []
-    assert store.remembered(100) == Remembered(whales=[], predictions=[], chain=[])
+    assert store.remembered(100) == Remembered(whales=[], chain=[])
     assert store.find([hash_of(1)]) == {}
     assert store.predictions_of([]) == []
     assert store.predictions([]) == []
@@ -292,9 +292,7 @@ def test_a_prediction_follows_its_chain_of_replacements(store: DatabaseWhales) -
     )
     assert store.predictions_of([hash_of(1)]) == []
     assert store.predictions_of([hash_of(2)]) == [prediction(1, final_txid=hash_of(2))]
-    remembered = store.remembered(6)
-    assert remembered.whales == [whale(2, prediction_id="p1")]
-    assert remembered.predictions == [prediction(1, final_txid=hash_of(2))]
+    assert store.remembered(6).whales == [whale(2, prediction_id="p1")]
 
 
 def test_whales_that_a_restored_database_has_lost_are_written_anew(store: DatabaseWhales) -> None:
@@ -309,7 +307,7 @@ def test_the_last_state_of_one_that_changed_twice_is_kept(store: DatabaseWhales)
     assert store.find([hash_of(1)])[hash_of(1)].status == "confirmed"
 
 
-def test_what_is_remembered_is_what_may_still_change(store: DatabaseWhales) -> None:
+def test_what_is_remembered_is_what_waits_and_no_whale_of_a_block(store: DatabaseWhales) -> None:
     chain = [block(height) for height in (97, 98, 99, 100)]
     stale = block(100, fork=1, is_connected=False)
 
@@ -343,8 +341,7 @@ def test_what_is_remembered_is_what_may_still_change(store: DatabaseWhales) -> N
     assert store.whales_in(hash_of(1)) == []
     remembered = store.remembered(3)
     assert remembered.chain == [(each.block_height, each.block_hash) for each in chain[1:]]
-    assert [each.txid for each in remembered.whales] == [hash_of(number) for number in (1, 2, 3, 9)]
-    assert [each.prediction_id for each in remembered.predictions] == ["p1", "p2", "p3"]
+    assert [each.txid for each in remembered.whales] == [hash_of(1)]
 
 
 def test_those_that_wait_are_gone_through_in_pages_oldest_first(store: DatabaseWhales) -> None:

@@ -69,11 +69,8 @@ class MemoryWhales:
         self._may_fail()
         connected = [each for each in self.blocks.values() if each.is_connected]
         chain = sorted((each.block_height, each.block_hash) for each in connected)[-blocks:]
-        of_chain = {block_hash for _, block_hash in chain}
-        whales = [each for each in self.whales.values() if each.status == "pending" or each.block_hash in of_chain]
-        named = {each.prediction_id for each in whales}
-        predictions = [each for each in self.outcomes.values() if each.prediction_id in named]
-        return deepcopy(Remembered(whales=_ordered(whales), predictions=predictions, chain=chain))
+        waiting = _ordered(each for each in self.whales.values() if each.status == "pending")
+        return deepcopy(Remembered(whales=waiting, chain=chain))
 
     def find(self, txids: Collection[str]) -> Mapping[str, Whale]:
         self._may_fail()

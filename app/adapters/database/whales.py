@@ -72,11 +72,7 @@ class DatabaseWhales:
         )
         with self._database.reading() as connection:
             chain = [(height, block_hash) for height, block_hash in connection.execute(newest)][::-1]
-            open_end = or_(WhaleRow.status == "pending", WhaleRow.block_hash.in_([each for _, each in chain]))
-            whales = _whales(connection, open_end)
-            named = select(WhaleRow.prediction_id).where(open_end)
-            predictions = _predictions(connection, PredictionOutcomeRow.prediction_id.in_(named))
-        return Remembered(whales=whales, predictions=predictions, chain=chain)
+            return Remembered(whales=_whales(connection, WhaleRow.status == "pending"), chain=chain)
 
     def find(self, txids: Collection[str]) -> Mapping[str, Whale]:
         """Return those of `txids` that are known, whatever has become of them."""

@@ -154,13 +154,11 @@ class Remembered:
     """Where an earlier detector stopped.
 
     Attributes:
-        whales: Those whose end is not final: pending ones, and those in one of the blocks of `chain`.
-        predictions: All of those whales.
+        whales: Those that wait.
         chain: Height and hash of the connected blocks that were looked through last, oldest first.
     """
 
     whales: Sequence[Whale]
-    predictions: Sequence[WhalePrediction]
     chain: Sequence[tuple[int, str]]
 
 
