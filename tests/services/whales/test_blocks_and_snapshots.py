@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.services.whales.mempool_node import Heard, Topic
 from tests.fakes.whale_transactions import Sent
 from tests.fakes.whale_watch import Watch
 
@@ -57,15 +58,20 @@ def test_a_tip_that_could_not_be_asked_for_after_a_snapshot_is_asked_for_again(w
     assert watch.whale(whale).status == "confirmed"
 
 
-def test_what_a_snapshot_lacks_since_a_block_has_it_was_in_the_mempool_all_the_same(watch: Watch) -> None:
+def test_what_a_snapshot_lacks_since_a_block_has_it_was_in_the_mempool_all_the_same() -> None:
+    watch = Watch()
     whale = watch.send(150)
-    # It is known to wait, and has not been read.
-    watch.node.failing = frozenset({"entries", "raw_transactions"})
-    watch.turn()
+    watch.start()
+    # The first snapshot shows it, and there is no reading on.
+    watch.node.failing = frozenset({"raw_transactions"})
+    watch.wait(15)
+    assert watch.figures["unread"] == 1
     watch.node.mine(whale)
+    watch.detector.hear([Heard(Topic.LOST, b"", 1)], is_connected=True)
+    for _ in range(5):
+        watch.turn(most=0)
+    assert watch.figures["waiting"] == 0
     watch.node.failing = frozenset()
-    watch.detector.hear([], is_connected=False)
-    watch.turn(most=0)
     watch.wait(6)
     assert len(watch.alerts(whale)) == 1
     assert watch.updates(whale) == [("pending", "confirmed", None)]
