@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from app.domain.blocks.malformed import MalformedBlockError
 from app.domain.whales.movement import movement
 from app.domain.whales.parts import outpoint_of, read_parts
 from app.services.whales.whale_store import Whale
@@ -82,12 +84,13 @@ class Examination:
         return found
 
     def _outputs_of(self, parents: Iterable[bytes]) -> dict[tuple[str, int], Prevout]:
-        """Return the outputs of transactions in the mempool; those that have just left it are left out."""
+        """Return the outputs of transactions in the mempool; not of those that have just left it, or make no sense."""
         txids = list(dict.fromkeys(parents))
         made: dict[tuple[str, int], Prevout] = {}
         for txid, raw in zip(txids, self._node.raw_transactions(txids) if txids else (), strict=True):
             if raw is not None:
-                made |= {(txid.hex(), vout): each for vout, each in enumerate(read_parts(raw).outputs)}
+                with suppress(MalformedBlockError):
+                    made |= {(txid.hex(), vout): each for vout, each in enumerate(read_parts(raw).outputs)}
         return made
 
 

@@ -73,6 +73,15 @@ def test_a_block_that_cannot_be_had_holds_up_no_alert(watch: Watch) -> None:
     assert watch.figures["tip_height"] == 102
 
 
+def test_a_parent_that_makes_no_sense_ends_no_detector_and_hides_no_child(watch: Watch) -> None:
+    parent = watch.send(90)
+    watch.turns()
+    watch.node.raw_transactions = lambda txids: [b"no transaction"] * len(txids)  # type: ignore[method-assign]
+    child = watch.send(120, parent.coin(), watch.coin(50))
+    watch.turns()
+    assert [alert["inputs_resolved"] for alert in watch.alerts(child)] == [False]
+
+
 def test_while_the_mempool_is_being_loaded_nothing_counts_as_gone(watch: Watch) -> None:
     whale = watch.send(150)
     watch.turn()
