@@ -68,8 +68,8 @@ def test_what_a_snapshot_lacks_since_a_block_has_it_was_in_the_mempool_all_the_s
     assert watch.figures["unread"] == 1
     watch.node.mine(whale)
     watch.detector.hear([Heard(Topic.LOST, b"", 1)], is_connected=True)
-    for _ in range(5):
-        watch.turn(most=0)
+    for _ in range(60):
+        watch.turn(after_seconds=0.5, most=0)
     assert watch.figures["waiting"] == 0
     watch.node.failing = frozenset()
     watch.wait(6)
