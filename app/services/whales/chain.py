@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from app.services.block_source import BlockUnknownError
+from app.services.whales.ascent import Ascent
 from app.services.whales.mempool_node import BlockPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from app.services.whales.mempool_node import MempoolNode
 
 # Deep enough for any reorganisation that leaves a chain worth following; a deeper one is followed in several pieces.
 REMEMBERED_BLOCKS = 100
-# About two weeks: blocks that came while nobody looked, and are looked through one by one.
-_MOST_MISSED = 2_016
+# Words of blocks. The way to the last one leads over those that are forgotten.
+_MOST_TARGETS = 5_000
 
 
 class Step(NamedTuple):
@@ -49,7 +51,8 @@ class Chain:
 
     def __init__(self) -> None:
         self._done: deque[tuple[int, str]] = deque(maxlen=REMEMBERED_BLOCKS)
-        self._targets: deque[Target] = deque()
+        self._targets: deque[Target] = deque(maxlen=_MOST_TARGETS)
+        self._ascent: Ascent | None = None
         self._route: deque[Step] = deque()
         self.lost_blocks = 0
 
@@ -63,12 +66,15 @@ class Chain:
         """Height of the newest block that is known of, looked through or not."""
         if self._route and self._route[-1].is_connect:
             return self._route[-1].place.height
+        if self._ascent is not None:
+            return self._ascent.top.height
         return self._done[-1][0] if self._done else None
 
     @property
     def waiting(self) -> int:
         """How many blocks are known to wait, at least."""
-        return max(len(self._route), len(self._targets))
+        found = len(self._ascent.places) if self._ascent else 0
+        return max(len(self._route), len(self._targets), found)
 
     def has_work(self, now_seconds: float) -> bool:
         """Return whether there may be something to do now."""
@@ -90,7 +96,7 @@ class Chain:
         """The node said that it disconnected a block."""
         self._targets.append(Target(block_hash, "disconnected", now_seconds))
         # The way that was known may lead over it.
-        self._route.clear()
+        self._forget_the_way()
 
     def lead_to(self, tip: BlockPlace, due_seconds: float) -> bool:
         """The node's tip is here; until it is due the stream may tell how it came there.
@@ -113,9 +119,15 @@ class Chain:
                 self._targets[at] = target._replace(due_seconds=max(target.due_seconds, until_seconds))
 
     def next_step(self, node: MempoolNode, now_seconds: float) -> Step | None:
-        """Return what is to be done next, None for nothing; raise NodeError when the node does not tell the way."""
+        """Return what is to be done next; raise NodeError when the node does not tell the way.
+
+        None when there is nothing, or when a long way has not been found to its end: then there is still work.
+        """
         while not self._route and (target := self._due(now_seconds)):
-            self._route = deque(self._way_to(node, target))
+            way = self._way_to(node, target)
+            if way is None:
+                return None
+            self._ascent, self._route = None, deque(way)
             if not self._route:
                 self._targets.remove(target)
         return self._route[0] if self._route else None
@@ -142,11 +154,15 @@ class Chain:
         """Return the first target whose time has come: what a snapshot foretold holds up nothing that was said."""
         return next((target for target in self._targets if target.due_seconds <= now_seconds), None)
 
-    def _way_to(self, node: MempoolNode, target: Target) -> Sequence[Step]:
+    def _forget_the_way(self) -> None:
+        self._ascent = None
+        self._route.clear()
+
+    def _way_to(self, node: MempoolNode, target: Target) -> Sequence[Step] | None:
         """Return the blocks that leave, newest first, and then those that join, oldest first.
 
         Nothing for what is not true any longer: a block that was connected and has left, or the other way round, by now
-        or by another route.
+        or by another route. None as long as more has to be asked.
         """
         heights = {known: height for height, known in self._done}
         is_ours = target.block_hash in heights
@@ -164,24 +180,25 @@ class Chain:
             # Of another data directory.
             return []
 
-    def _way_up_to(self, node: MempoolNode, place: BlockPlace, heights: dict[str, int]) -> Sequence[Step]:
-        """Return the way to a block that is not among ours."""
-        joining: deque[Step] = deque()
-        oldest_height = self._done[0][0] if self._done else place.height
-        while place.height >= oldest_height and len(joining) < _MOST_MISSED:
-            joining.appendleft(Step(is_connect=True, place=place))
-            if not self._done:
-                return joining
-            if place.previous_hash in heights:
-                return [*self._leaving(node, heights[place.previous_hash]), *joining]
-            place = node.place_of(place.previous_hash)
-        if place.height >= oldest_height:
-            # Too many to be caught up with.
-            self.lost_blocks += max(0, place.height - self._done[-1][0])
-            return joining
+    def _way_up_to(self, node: MempoolNode, top: BlockPlace, heights: dict[str, int]) -> Sequence[Step] | None:
+        """Return the way to a block that is not among ours, None as long as more has to be asked."""
+        if not self._done:
+            return _joining([top])
+        if self._ascent is None or self._ascent.top.block_hash != top.block_hash:
+            self._ascent = Ascent(top)
+        ascent, (oldest_height, _) = self._ascent, self._done[0]
+        if not ascent.find(node, heights, oldest_height):
+            return None
+        above_lowest = _joining(islice(ascent.places, 1, None))
+        if ascent.is_too_long:
+            # They cannot be caught up with.
+            self.lost_blocks += max(0, ascent.lowest.height - self._done[-1][0])
+            return above_lowest
+        if ascent.lowest.previous_hash in heights:
+            return [*self._leaving(node, heights[ascent.lowest.previous_hash]), *_joining(ascent.places)]
         leaving = self._leaving(node, oldest_height - 1)
         # Where the two chains part lies deeper than that: then first all of ours leave, and one looks again from there.
-        return [*leaving, *joining] if leaving[-1].place.previous_hash == place.block_hash else leaving
+        return [*leaving, *above_lowest] if leaving[-1].place.previous_hash == ascent.lowest.block_hash else leaving
 
     def _leaving(self, node: MempoolNode, fork_height: int) -> list[Step]:
         return list(self._above(node, fork_height))
@@ -194,3 +211,7 @@ class Chain:
                 except BlockUnknownError:
                     place = BlockPlace(known, height, previous_hash="", time=0, confirmations=-1)
                 yield Step(is_connect=False, place=place)
+
+
+def _joining(places: Iterable[BlockPlace]) -> list[Step]:
+    return [Step(is_connect=True, place=place) for place in places]

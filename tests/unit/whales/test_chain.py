@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.services.block_source import NodeError
 from app.services.whales.chain import Chain
 from tests.fakes.whale_chain import FIRST_HEIGHT
 from tests.fakes.whale_clock import SimulatedClock
@@ -23,7 +25,10 @@ class Walk:
         self.stack = [self.node.chain.active[-1]]
 
     def go(self, now_seconds: float = NOW) -> None:
-        while (step := self.chain.next_step(self.node, now_seconds)) is not None:
+        while self.chain.has_work(now_seconds):
+            step = self.chain.next_step(self.node, now_seconds)
+            if step is None:
+                continue
             if step.is_connect:
                 if step.place.previous_hash != self.stack[-1]:
                     self.stack = [step.place.previous_hash]
@@ -120,6 +125,39 @@ def test_more_blocks_than_can_be_caught_up_with_are_counted_as_lost() -> None:
     walk.go()
     assert walk.is_there
     assert walk.chain.lost_blocks == 4
+
+
+def test_a_long_way_is_asked_for_in_pieces_and_an_error_loses_none_of_them() -> None:
+    walk = Walk()
+    for _ in range(1_000):
+        walk.node.mine()
+    walk.lead_to_tip()
+    walk.node.requests.clear()
+    questions = 0
+    while walk.chain.next_step(walk.node, NOW) is None:
+        assert walk.chain.known_height == walk.node.chain.tip.block.height
+        assert len(walk.node.requests) <= 201
+        questions += len(walk.node.requests)
+        walk.node.requests.clear()
+        walk.node.is_away = True
+        with pytest.raises(NodeError):
+            walk.chain.next_step(walk.node, NOW)
+        walk.node.is_away = False
+    assert questions < 1_010
+    walk.go()
+    assert walk.is_there
+
+
+def test_words_of_blocks_without_end_take_no_memory_without_end() -> None:
+    walk = Walk()
+    for _ in range(3):
+        walk.node.mine()
+    for number in range(20_000):
+        walk.chain.connected(f"{number:064x}", NOW)
+    walk.chain.connected(walk.node.chain.active[-1], NOW)
+    assert walk.chain.waiting == 5_000
+    walk.go()
+    assert walk.is_there
 
 
 actions = st.lists(
