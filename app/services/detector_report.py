@@ -24,7 +24,7 @@ class DetectorReport:
 
     Attributes:
         age_seconds: How long ago that was.
-        problems: What was wrong, by its kind (`node`, `store`, `stream`, `memory`), in words for operators.
+        problems: What was wrong, by its kind (`node`, `store`, `stream`, `blocks`, `memory`), in words for operators.
         figures: Those of `app.services.whales.detector`; none before it has had an answer from the node.
         is_stream_wanted: Whether it is meant to hear what the node publishes.
     """

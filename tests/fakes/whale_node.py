@@ -32,6 +32,7 @@ class SimulatedNode:
         failing: What it is asked, by name, and refuses.
         is_indexing: It has the bytes of what is in blocks as well.
         is_publishing: A listener has a connection.
+        is_catching_up: It is in initial block download.
         is_loaded: It has read its mempool from disk.
         losing: Topics of ZMQ on which what is said is lost; whoever listens learns of it with the next message there.
         template_size: How many transactions fit into the block it would mine.
@@ -49,6 +50,7 @@ class SimulatedNode:
         self.failing: frozenset[str] = frozenset()
         self.is_indexing = False
         self.is_publishing = True
+        self.is_catching_up = False
         self.is_loaded = True
         self.template_size = 2
         self.requests: list[str] = []
@@ -134,7 +136,7 @@ class SimulatedNode:
 
     def status(self) -> NodeStatus:
         self._asked("status")
-        return NodeStatus("regtest", self.chain.tip.block.height, initial_block_download=False)
+        return NodeStatus("regtest", self.chain.tip.block.height, initial_block_download=self.is_catching_up)
 
     def stream_addresses(self) -> Mapping[str, str]:
         self._asked("stream_addresses")

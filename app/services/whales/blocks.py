@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from app.domain.blocks.malformed import MalformedBlockError
 from app.services.block_source import BadBlockError, BlockPrunedError
 from app.services.whales.block_look import BlockLook, look_through
+from app.services.whales.catching_up import CatchingUp
 from app.services.whales.examination import Looked, new_whale
 from app.services.whales.followed import outpoints_of
 from app.services.whales.mempool_view import key_of
@@ -84,8 +85,14 @@ class Blocks:
         self._draft = draft
         self._limits = limits
         self._clocks = clocks
+        self._catching_up = CatchingUp(node, clocks)
         # Up to here it has been told that outcomes are final.
         self._final_height = -1
+
+    @property
+    def problem(self) -> str | None:
+        """Why no block is looked through at present, in words for operators."""
+        return self._catching_up.problem
 
     def begin(self, done: Sequence[tuple[int, str]]) -> None:
         """Go on where an earlier detector stopped."""
@@ -94,7 +101,12 @@ class Blocks:
             self._final_height = done[-1][0] - self._limits.final_confirmations + 1
 
     def lead_to(self, tip: BlockPlace, due_seconds: float) -> None:
-        """The node's tip is here; see Chain. The first one of all is kept, for a detector that goes on from there."""
+        """The node's tip is here; see Chain. The first one of all is kept, for a detector that goes on from there.
+
+        That of a node in initial block download leads nowhere; raise NodeError when it does not say whether it is.
+        """
+        if self._catching_up.look():
+            return
         if self._chain.lead_to(tip, due_seconds):
             self._draft.block(self._flow_of(tip, [], self._clocks.now(), is_connected=True))
 
@@ -103,6 +115,9 @@ class Blocks:
 
         Nothing may be drafted: what is asked of the store has to be true.
         """
+        if self._is_history():
+            self._chain.stay()
+            return
         step = self._chain.next_step(self._node, self._clocks.seconds())
         if step is None:
             return
@@ -110,6 +125,17 @@ class Blocks:
             self._connect(step)
         else:
             self._disconnect(step)
+
+    def _is_history(self) -> bool:
+        """Return whether the node is in initial block download; what it says of blocks says nothing of whales then."""
+        was_on = self._catching_up.is_on
+        if not was_on and not self._chain.has_work(self._clocks.seconds()):
+            return False
+        is_on = self._catching_up.look()
+        if was_on and not is_on:
+            # With the next snapshot comes the tip.
+            self._view.read_all_again()
+        return is_on
 
     def _connect(self, step: Step) -> None:
         place = step.place
@@ -223,7 +249,7 @@ class Blocks:
         return held, self._unknown_whales(self._not_judged(unknown), place, at)
 
     def _not_judged(self, unknown: Sequence[Parts]) -> Sequence[Parts]:
-        """Return those of `unknown` that were not found to be no whales while they waited: the node is asked of each."""
+        """Return those of `unknown` that were not found to be no whales while they waited: each costs a question."""
         judged = self._view.judged(bytes.fromhex(each.txid) for each in unknown)
         return [
             each

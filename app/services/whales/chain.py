@@ -112,6 +112,11 @@ class Chain:
             self._targets.append(Target(tip.block_hash, "tip", due_seconds))
         return False
 
+    def stay(self) -> None:
+        """Whatever was said of blocks, go nowhere."""
+        self._targets.clear()
+        self._forget_the_way()
+
     def let_the_stream_tell(self, until_seconds: float) -> None:
         """Go to no tip before: the stream has not yet told all that happened before the snapshot that showed it."""
         for at, target in enumerate(self._targets):

@@ -14,7 +14,7 @@ class Condition:
     """What is wrong at present, and figures.
 
     Attributes:
-        problems: What is wrong by its kind (`node`, `store`, `stream`, `memory`), in words for operators.
+        problems: What is wrong by its kind (`node`, `store`, `stream`, `blocks`, `memory`), in words for operators.
         figures: For health: how much is followed, waits, was lost.
     """
 

@@ -244,8 +244,6 @@ class Detector:
         self._blocks.begin(remembered.chain)
         now, now_seconds = self._clocks.now(), self._clocks.seconds()
         for whale in remembered.whales:
-            if whale.status != "pending":
-                continue
             self._followed.add(whale)
             if whale.left_at is not None:
                 away_seconds = max(0.0, (now - whale.left_at).total_seconds())
@@ -323,9 +321,11 @@ class Detector:
         self._draft.write(self._store, self._clocks.now())
 
     def _look_at_itself(self) -> None:
-        problem = self._watch.problem(self._clocks.seconds())
-        if self.condition.set("stream", problem):
-            _log.log(logging.WARNING if problem else logging.INFO, "the stream changed", extra={"problem": problem})
+        stream, blocks = self._watch.problem(self._clocks.seconds()), self._blocks.problem
+        for kind, problem in (("stream", stream), ("blocks", blocks)):
+            if self.condition.set(kind, problem):
+                level = logging.WARNING if problem else logging.INFO
+                _log.log(level, "the detector's sources changed", extra={"source": kind, "problem": problem})
         self.condition.figures = {
             "source": "polling" if self._watch.is_polling else "stream",
             "followed": len(self._followed),
