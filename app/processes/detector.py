@@ -78,7 +78,7 @@ def contact(node: MempoolNode, network: str, sign_of_life: SignOfLife, stopping:
     condition = Condition()
     while not stopping.is_told:
         try:
-            return first_contact(node, network, multiplier)
+            return first_contact(node, network, multiplier, partial(sign_of_life.give, condition))
         except OnchainPriceError as error:
             if condition.set("node", str(error)):
                 _log.warning("the detector waits", extra={"for": "node", "reason": str(error)})

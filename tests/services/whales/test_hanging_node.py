@@ -58,5 +58,22 @@ def test_at_first_contact_a_node_that_hangs_costs_one_timeout() -> None:
     watch.node.hangs_for_seconds = TIMEOUT_SECONDS
     before_seconds = watch.clock.seconds()
     with pytest.raises(NodeUnreachableError):
-        first_contact(watch.node, "regtest", 1)
+        first_contact(watch.node, "regtest", 1, lambda: None)
     assert watch.clock.seconds() - before_seconds == TIMEOUT_SECONDS
+
+
+def test_at_first_contact_a_slow_node_is_no_silence() -> None:
+    watch = Watch()
+    for _ in range(40):
+        watch.node.mine()
+    lives: list[int] = []
+    first_contact(watch.node, "regtest", 1, lambda: lives.append(len(watch.node.requests)))
+    assert lives == list(range(1, len(watch.node.requests)))
+
+
+def test_a_detector_begins_although_the_node_does_not_tell_how_often_blocks_came() -> None:
+    watch = Watch()
+    watch.node.failing = frozenset({"place_of"})
+    outlook = first_contact(watch.node, "regtest", 1, lambda: None)
+    assert len(outlook) == 0
+    assert watch.node.requests == ["status", "best_block", "place_of"]
