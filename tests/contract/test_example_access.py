@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import threading
 import time
@@ -203,10 +204,19 @@ def test_who_signed_in_too_often_stays_away_for_as_long_as_the_api_asks(
 # Certificates
 
 
+def make_certificate(directory: Path) -> None:
+    """Let the role's program make one; it sets the umask, which is its own process's to set."""
+    umask = os.umask(0o077)
+    try:
+        program("proxy/files/certificate.py").make(directory, ["localhost", "127.0.0.1"])
+    finally:
+        os.umask(umask)
+
+
 @contextmanager
 def tls_in_front(service: StreamService, certificates: Path) -> Iterator[str]:
     """Pass on what comes over TLS, as the proxy does; give the address."""
-    program("proxy/files/certificate.py").make(certificates, ["localhost", "127.0.0.1"])
+    make_certificate(certificates)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificates / "certificate.pem", certificates / "key.pem")
 
@@ -219,7 +229,19 @@ def tls_in_front(service: StreamService, certificates: Path) -> Iterator[str]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", service.port)
-        await asyncio.gather(pass_on(reader, behind_writer), pass_on(behind_reader, writer))
+        try:
+            await asyncio.gather(pass_on(reader, behind_writer), pass_on(behind_reader, writer))
+        finally:
+            for each in (writer, behind_writer):
+                each.transport.abort()
+
+    async def end() -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        # What was aborted is closed in the next rounds of the loop.
+        await asyncio.sleep(0.1)
 
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls))
@@ -231,9 +253,7 @@ def tls_in_front(service: StreamService, certificates: Path) -> Iterator[str]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         server.close()
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0.1))
+        loop.run_until_complete(end())
         loop.close()
 
 
