@@ -32,12 +32,15 @@ pytestmark = pytest.mark.timeout(120)
 @contextmanager
 def command(service: StreamService, name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     environ = {"PATH": os.environ["PATH"], "UTXORACLE_TOKEN": service.token()}
+    # A shell lets what it runs in the background ignore Ctrl-C, and so would whatever we start then.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     words = [sys.executable, str(EXAMPLES / name), f"http://127.0.0.1:{service.port}", *arguments]
     with subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:
             process.kill()
+            signal.signal(signal.SIGINT, before)
 
 
 def test_print_whales_prints_a_line_for_each_whale_and_for_what_becomes_of_it(
