@@ -43,7 +43,7 @@ check: setup ## Prove what takes seconds: lint, types, layers, unit
 soak: setup ## Let whales live on a real bitcoind at 200 tx/s for half an hour under faults, and report; MINUTES=5 is shorter
 	@$(BIN)/python -m tests.whales.soak --minutes $(MINUTES)
 
-bench: setup ## Measure speed and memory beside a peer, one line a measure; under three minutes
+bench: setup ## Measure speed and memory beside a peer, one line a measure; some minutes
 	@$(BIN)/python -m tests.bench
 
 render: setup ## Render the files that repeat the settings from their declaration
