@@ -64,7 +64,9 @@ class RestBlockSource:
         headers = [raw[at : at + HEADER_BYTES] for at in range(0, len(raw), HEADER_BYTES)]
         read = [read_header(each) for each in headers]
         # Even in a reorganisation: bitcoind lets nobody change its chain while it gives them.
-        if read[0].hash != expected or any(each.previous_hash != below.hash for below, each in pairwise(read)):
+        is_linked = all(each.previous_hash == below.hash for below, each in pairwise(read))
+        # Of the last one no other tells the hash.
+        if read[0].hash != expected or not is_linked or read[-1].hash != self.block_hash(first_height + len(read) - 1):
             raise BadBlockError(f"{self.name} was asked for the headers from {expected} on and gave others")
         return headers
 
