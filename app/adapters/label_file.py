@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.services.price_import import Line
+from app.adapters.csv_lines import csv_lines
 from app.services.whales.label_lines import READ, REQUIRED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import TextIO
+
+    from app.services.price_import import Line
 
 # Beside the code, in a checkout as in a release.
 SHIPPED = Path(__file__).resolve().parents[1] / "data" / "known_addresses.csv"
@@ -37,29 +37,9 @@ class CsvLabelFile:
             if not self._path.is_file():
                 raise LabelFileError(f"{self._path} is no file; it is read twice, so that it cannot be a pipe")
             with self._path.open(encoding="utf-8-sig", newline="") as text:
-                yield from _lines(text)
+                yield from csv_lines(text, _problem_of)
         except OSError as error:
             raise LabelFileError(f"{self._path} cannot be read ({error.strerror})") from error
-
-
-def _lines(text: TextIO) -> Iterator[Line]:
-    reader = csv.reader(text, strict=True)
-    try:
-        columns = [each.strip() for each in next(reader, [])]
-        if problem := _problem_of(columns):
-            yield Line(1, ValueError(problem))
-            return
-        for cells in reader:
-            if len(cells) == len(columns):
-                yield Line(reader.line_num, dict(zip(columns, cells, strict=True)))
-            elif cells:
-                yield Line(reader.line_num, ValueError(f"it has {len(cells)} cells, and the header {len(columns)}"))
-    except UnicodeDecodeError:
-        yield Line(
-            reader.line_num + 1, ValueError("here, or soon after, the file is not UTF-8 text; the rest is not read")
-        )
-    except csv.Error as error:
-        yield Line(reader.line_num, ValueError(f"it is no CSV ({error}); the rest is not read"))
 
 
 def _problem_of(columns: list[str]) -> str | None:

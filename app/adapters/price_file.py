@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
+from app.adapters.csv_lines import csv_lines
 from app.adapters.strange_json import NoJsonError, json_of
 from app.services.price_import import Line
 from app.services.price_lines import READ, unknown_columns
@@ -48,31 +48,10 @@ class TextPriceFile:
 
     def lines(self) -> Iterator[Line]:
         """Yield the lines, but for a header and empty ones."""
-        yield from _csv_lines(self._text()) if self._how == "csv" else _json_lines(self._content)
+        yield from csv_lines(self._text(), _problem_of) if self._how == "csv" else _json_lines(self._content)
 
     def _text(self) -> io.TextIOWrapper:
         return io.TextIOWrapper(io.BytesIO(self._content), encoding="utf-8-sig", newline="")
-
-
-def _csv_lines(text: io.TextIOWrapper) -> Iterator[Line]:
-    reader = csv.reader(text, strict=True)
-    columns: list[str] = []
-    try:
-        columns = [each.strip() for each in next(reader, [])]
-        if problem := _problem_of(columns):
-            yield Line(1, ValueError(problem))
-            return
-        for cells in reader:
-            if len(cells) == len(columns):
-                yield Line(reader.line_num, dict(zip(columns, cells, strict=True)))
-            elif cells:
-                yield Line(reader.line_num, ValueError(f"it has {len(cells)} cells, and the header {len(columns)}"))
-    except UnicodeDecodeError:
-        yield Line(
-            reader.line_num + 1, ValueError("here, or soon after, the file is not UTF-8 text; the rest is not read")
-        )
-    except csv.Error as error:
-        yield Line(reader.line_num, ValueError(f"it is no CSV ({error}); the rest is not read"))
 
 
 def _problem_of(columns: list[str]) -> str | None:
