@@ -16,6 +16,7 @@ from app.adapters.database.whales import DatabaseWhales
 from app.domain.whales.accuracy import AccuracyRule
 from app.services.whales.scores import Scores, windows_at
 from app.services.whales.whale_store import Changes, Sighting, Whale, WhalePrediction
+from tests.fakes.stream_events import whale as known_whale
 
 if TYPE_CHECKING:
     from app.adapters.database.engine import Database
@@ -66,35 +67,14 @@ class Course:
 
     def _whale(self, seen_at: datetime, status: str) -> Whale:
         self._count += 1
-        return Whale(
-            txid=f"{self._count:064x}",
+        return replace(
+            known_whale(self._count),
             timestamp=seen_at,
             detected_at=seen_at,
             prediction_id=f"p{self._count}",
-            value_sat=20_000_000_000,
-            moved_sat=20_000_000_000,
-            inputs_resolved=True,
-            vsize_vb=141,
-            fee_sat=71,
-            fee_rate=0.5,
-            is_rbf=True,
-            kind="transfer",
-            flow_type="unknown",
-            exchange_labels=[],
             urgency_score=0.5,
             urgency_level="medium",
             status=status,
-            replaced_by=None,
-            left_at=None,
-            predicted_block=101,
-            tip_height=100,
-            ahead_vb=1_000,
-            block_height=None,
-            block_hash=None,
-            confirmed_at=None,
-            source="stream",
-            usd_value=None,
-            outpoints=[],
         )
 
 
