@@ -12,7 +12,6 @@ from app.services.whales.block_look import BlockLook, look_through
 from app.services.whales.catching_up import CatchingUp
 from app.services.whales.examination import Looked, new_whale
 from app.services.whales.followed import outpoints_of
-from app.services.whales.mempool_view import key_of
 from app.services.whales.telling import NO_FORECAST, reorganisation, whale_alert
 from app.services.whales.whale_store import BlockFlow
 
@@ -172,7 +171,7 @@ class Blocks:
         self._draft.tell(reorganisation(now, place.height - 1, [place.block_hash], [whale.txid for whale in whales]))
         self._fates.reopen(whales, predictions, now, "reorganisation")
         for whale in whales:
-            if key_of(bytes.fromhex(whale.txid)) not in self._outlook:
+            if not self._view.knows(bytes.fromhex(whale.txid)):
                 self._fates.leave(whale, now, self._clocks.seconds())
         if len(held) < len(whales):
             # What wanted the coins of these may be in the mempool now, and has been of no interest.
@@ -234,7 +233,6 @@ class Blocks:
 
     def _whales_of(self, look: BlockLook, place: BlockPlace, at: datetime) -> tuple[list[Whale], list[Whale]]:
         """Return the whales of a block that were known, and those that were not."""
-        large = [each for each in look.worth_a_look if each.value_sat >= self._limits.threshold_sat]
         known = self._store.find([each.txid for each in look.worth_a_look if self._followed.get(each.txid) is None])
         held = []
         for parts in look.worth_a_look:
@@ -244,8 +242,13 @@ class Blocks:
                 held.append(whale)
         followed = {whale.txid for whale in held}
         # Whatever its size, what was in the mempool may have replaced a whale there.
-        new = [each for each in look.worth_a_look if each in large or self._source_of(each.txid)]
-        unknown = [each for each in new if each.txid not in followed and each.txid not in known]
+        unknown = [
+            each
+            for each in look.worth_a_look
+            if each.txid not in followed
+            and each.txid not in known
+            and (each.value_sat >= self._limits.threshold_sat or self._source_of(each.txid))
+        ]
         return held, self._unknown_whales(self._not_judged(unknown), place, at)
 
     def _not_judged(self, unknown: Sequence[Parts]) -> Sequence[Parts]:
