@@ -65,8 +65,9 @@ class RestBlockSource:
         read = [read_header(each) for each in headers]
         # Even in a reorganisation: bitcoind lets nobody change its chain while it gives them.
         is_linked = all(each.previous_hash == below.hash for below, each in pairwise(read))
-        # Of the last one no other tells the hash.
-        if read[0].hash != expected or not is_linked or read[-1].hash != self.block_hash(first_height + len(read) - 1):
+        # Of the last one no other header tells the hash.
+        last = expected if len(read) == 1 else self.block_hash(first_height + len(read) - 1)
+        if read[0].hash != expected or not is_linked or read[-1].hash != last:
             raise BadBlockError(f"{self.name} was asked for the headers from {expected} on and gave others")
         return headers
 
