@@ -150,10 +150,13 @@ def test_a_malformed_message_counts_as_lost_and_is_logged_once(
     with publishing() as node, listening(node.address) as stream, caplog.at_level(logging.WARNING):
         for _ in range(2):
             node.send_frames(*frames)
-        node.raw(RAW.body)
+        # The first of these may be taken for the rest of one that was too short.
+        for _ in range(2):
+            node.raw(RAW.body)
         heard = hear_until(stream, lambda heard: RAW in heard)
-        assert {each.topic for each in heard[:-1]} == {Topic.LOST}
-        assert heard[:2] == [Heard(Topic.LOST, b"", 0)] * 2
+        before = heard[: heard.index(RAW)]
+        assert {each.topic for each in before} == {Topic.LOST}
+        assert before[0] == Heard(Topic.LOST, b"", 0)
         assert len(caplog.records) == 1
         assert "are the addresses right?" in caplog.text
 

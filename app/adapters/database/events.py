@@ -31,6 +31,7 @@ _NEWS = (
     .order_by(EventRow.id)
     .limit(bindparam("limit"))
 )
+_APPENDED = insert(EventRow)
 
 
 def append(connection: Connection, event_type: str, payload: dict[str, Any], now: datetime) -> int:
@@ -50,7 +51,7 @@ def append_all(connection: Connection, events: Sequence[tuple[str, dict[str, Any
         return
     hold_log(connection)
     rows = [{"type": event_type, "payload": payload, "created_at": now} for event_type, payload in events]
-    connection.execute(insert(EventRow), rows)
+    connection.execute(_APPENDED, rows)
 
 
 def hold_log(connection: Connection) -> None:

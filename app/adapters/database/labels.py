@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import BindParameter, bindparam, delete, func, select
 
 from app.adapters.database.many_rows import chunks, upsert
 from app.adapters.database.tables import LabelRow
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from app.adapters.database.engine import Database
 
 _COLUMNS = [getattr(LabelRow, name) for name in KnownAddress._fields]
+_MANY: BindParameter[Any] = bindparam("addresses", expanding=True)
+# Who does not say when has said so when it was imported.
+_SAID = (
+    select(LabelRow.address, LabelRow.name, LabelRow.category)
+    .where(LabelRow.address.in_(_MANY))
+    .order_by(func.coalesce(LabelRow.asserted_at, LabelRow.imported_at), LabelRow.id)
+)
 # A transaction of so many takes a fraction of a second.
 _PAGE_ROWS = 2000
 
@@ -41,13 +48,8 @@ class DatabaseLabels:
         found: dict[bytes, Label] = {}
         with self._database.reading() as connection:
             for chunk in chunks(by_address):
-                # Who does not say when has said so when it was imported.
-                said = (
-                    select(LabelRow.address, LabelRow.name, LabelRow.category)
-                    .where(LabelRow.address.in_(chunk))
-                    .order_by(func.coalesce(LabelRow.asserted_at, LabelRow.imported_at), LabelRow.id)
-                )
-                found |= {by_address[address]: Label(*label) for address, *label in connection.execute(said)}
+                said = connection.execute(_SAID, {_MANY.key: chunk})
+                found |= {by_address[address]: Label(*label) for address, *label in said}
         return found
 
     def keep(self, labels: Sequence[KnownAddress], now: datetime) -> Counts:

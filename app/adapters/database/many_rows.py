@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,8 +32,7 @@ def insert_absent(connection: Connection, table: type[Base], key: str, rows: Seq
     """Insert those of `rows` whose `key` the table does not have; return the keys of those."""
     if not rows:
         return set()
-    column = getattr(table, key)
-    statement = _insert(connection)(table).on_conflict_do_nothing(index_elements=[column]).returning(column)
+    statement = _insert_absent(connection.dialect.name, table, key)
     return set(connection.execute(statement, _in_order(rows, (key,))).scalars())
 
 
@@ -46,10 +46,8 @@ def upsert(
     """Insert `rows`; a row whose `key` is there already becomes the new one, but for the columns `kept`."""
     if not rows:
         return
-    statement = _insert(connection)(table)
-    changed = {name: statement.excluded[name] for name in rows[0] if name not in key and name not in kept}
-    statement = statement.on_conflict_do_update(index_elements=[getattr(table, name) for name in key], set_=changed)
-    connection.execute(statement, _in_order(rows, key))
+    changed = tuple(name for name in rows[0] if name not in key and name not in kept)
+    connection.execute(_upsert(connection.dialect.name, table, key, changed), _in_order(rows, key))
 
 
 def _in_order(rows: Sequence[Mapping[str, Any]], key: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -57,5 +55,21 @@ def _in_order(rows: Sequence[Mapping[str, Any]], key: tuple[str, ...]) -> list[d
     return [dict(row) for row in sorted(rows, key=lambda row: tuple(row[name] for name in key))]
 
 
-def _insert(connection: Connection) -> Any:  # noqa: ANN401 - either dialect's own, which no base class joins
-    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+# Kept, since SQLAlchemy takes longer for a statement that it has not seen before than the database for the rows.
+@cache
+def _insert_absent(dialect: str, table: type[Base], key: str) -> Any:  # noqa: ANN401 - as _insert
+    column = getattr(table, key)
+    return _insert(dialect)(table).on_conflict_do_nothing(index_elements=[column]).returning(column)
+
+
+@cache
+def _upsert(dialect: str, table: type[Base], key: tuple[str, ...], changed: tuple[str, ...]) -> Any:  # noqa: ANN401
+    statement = _insert(dialect)(table)
+    return statement.on_conflict_do_update(
+        index_elements=[getattr(table, name) for name in key],
+        set_={name: statement.excluded[name] for name in changed},
+    )
+
+
+def _insert(dialect: str) -> Any:  # noqa: ANN401 - either dialect's own, which no base class joins
+    return postgresql.insert if dialect == "postgresql" else sqlite.insert

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import BindParameter, and_, bindparam, or_, select
 
 from app.adapters.database.events import append_all
 from app.adapters.database.fee_snapshots import keep_fees
@@ -16,14 +16,23 @@ from app.services.whales.whale_store import BlockFlow, Remembered, Whale, WhaleP
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection, Select
 
     from app.adapters.database.engine import Database
     from app.services.whales.whale_store import Changes, Sighting
 
 _WHALE, _PREDICTION, _BLOCK = (tuple(each.__dataclass_fields__) for each in (Whale, WhalePrediction, BlockFlow))
-_WHALE_COLUMNS = [getattr(WhaleRow, name) for name in _WHALE]
-_PREDICTION_COLUMNS = [getattr(PredictionOutcomeRow, name) for name in _PREDICTION]
+# Made once: SQLAlchemy takes three times as long for a statement that it has not seen before as for the answer.
+_MANY: BindParameter[Any] = bindparam("keys", expanding=True)
+_WHALES = select(*(getattr(WhaleRow, name) for name in _WHALE)).order_by(WhaleRow.timestamp, WhaleRow.txid)
+_WHALES_OF_TXIDS = _WHALES.where(WhaleRow.txid.in_(_MANY))
+_PENDING = _WHALES.where(WhaleRow.status == "pending")
+_PREDICTIONS = select(*(getattr(PredictionOutcomeRow, name) for name in _PREDICTION)).order_by(
+    PredictionOutcomeRow.predicted_at
+)
+_PREDICTIONS_OF_IDS = _PREDICTIONS.where(PredictionOutcomeRow.prediction_id.in_(_MANY))
+_PREDICTIONS_OF_FINAL_TXIDS = _PREDICTIONS.where(PredictionOutcomeRow.final_txid.in_(_MANY))
+_PUBLISHED = select(WhaleRow.txid, WhaleRow.prediction_id).where(WhaleRow.txid.in_(_MANY))
 # What was published with the first alert is what is scored, whoever sees the whale later.
 _OF_FIRST_SIGHT = frozenset(
     {"timestamp", "detected_at", "prediction_id", "predicted_block", "tip_height", "ahead_vb", "source"}
@@ -72,13 +81,13 @@ class DatabaseWhales:
         )
         with self._database.reading() as connection:
             chain = [(height, block_hash) for height, block_hash in connection.execute(newest)][::-1]
-            return Remembered(whales=_whales(connection, WhaleRow.status == "pending"), chain=chain)
+            return Remembered(whales=_whales(connection, _PENDING), chain=chain)
 
     def find(self, txids: Collection[str]) -> Mapping[str, Whale]:
         """Return those of `txids` that are known, whatever has become of them."""
         with self._database.reading() as connection:
             return {
-                whale.txid: whale for chunk in chunks(txids) for whale in _whales(connection, WhaleRow.txid.in_(chunk))
+                whale.txid: whale for chunk in chunks(txids) for whale in _whales(connection, _WHALES_OF_TXIDS, chunk)
             }
 
     def predictions_of(self, final_txids: Collection[str]) -> Sequence[WhalePrediction]:
@@ -87,7 +96,7 @@ class DatabaseWhales:
             return [
                 prediction
                 for chunk in chunks(final_txids)
-                for prediction in _predictions(connection, PredictionOutcomeRow.final_txid.in_(chunk))
+                for prediction in _predictions(connection, _PREDICTIONS_OF_FINAL_TXIDS, chunk)
             ]
 
     def predictions(self, prediction_ids: Collection[str]) -> Sequence[WhalePrediction]:
@@ -96,22 +105,22 @@ class DatabaseWhales:
             return [
                 prediction
                 for chunk in chunks(prediction_ids)
-                for prediction in _predictions(connection, PredictionOutcomeRow.prediction_id.in_(chunk))
+                for prediction in _predictions(connection, _PREDICTIONS_OF_IDS, chunk)
             ]
 
     def whales_in(self, block_hash: str) -> Sequence[Whale]:
         """Return the whales about which this block decided: confirmed, conflicted or missed."""
         with self._database.reading() as connection:
-            return _whales(connection, WhaleRow.block_hash == block_hash)
+            return _whales(connection, _WHALES.where(WhaleRow.block_hash == block_hash))
 
     def pending_after(self, last: Whale | None, most: int) -> Sequence[Whale]:
         """Return up to `most` pending whales that come after `last`, by when they were first seen and by txid."""
-        condition = WhaleRow.status == "pending"
+        page = _PENDING.limit(most)
         if last is not None:
             is_later = or_(WhaleRow.timestamp > last.timestamp, WhaleRow.txid > last.txid)
-            condition = and_(condition, WhaleRow.timestamp >= last.timestamp, is_later)
+            page = page.where(and_(WhaleRow.timestamp >= last.timestamp, is_later))
         with self._database.reading() as connection:
-            return _whales(connection, condition, most)
+            return _whales(connection, page)
 
     def usd_per_btc(self) -> float | None:
         """Return the newest valid price of a day: our estimate, or else the exchange rate."""
@@ -152,20 +161,20 @@ def _keep_sightings(connection: Connection, sightings: Sequence[Sighting]) -> li
 def _keep_predictions(connection: Connection, predictions: Sequence[WhalePrediction]) -> None:
     published: dict[str, str | None] = {}
     for chunk in chunks({each.txid for each in predictions}):
-        named = select(WhaleRow.txid, WhaleRow.prediction_id).where(WhaleRow.txid.in_(chunk))
-        published.update((txid, prediction_id) for txid, prediction_id in connection.execute(named))
+        named = connection.execute(_PUBLISHED, {_MANY.key: chunk})
+        published.update((txid, prediction_id) for txid, prediction_id in named)
     rows = [_row(each, _PREDICTION) for each in predictions if published.get(each.txid) == each.prediction_id]
     upsert(connection, PredictionOutcomeRow, ("prediction_id",), rows)
 
 
-def _whales(connection: Connection, condition: ColumnElement[bool], most: int | None = None) -> list[Whale]:
-    statement = select(*_WHALE_COLUMNS).where(condition).order_by(WhaleRow.timestamp, WhaleRow.txid).limit(most)
-    return [Whale(**dict(zip(_WHALE, row, strict=True))) for row in connection.execute(statement)]
+def _whales(connection: Connection, wanted: Select[Any], keys: Sequence[str] = ()) -> list[Whale]:
+    rows = connection.execute(wanted, {_MANY.key: keys} if keys else None)
+    return [Whale(**dict(zip(_WHALE, row, strict=True))) for row in rows]
 
 
-def _predictions(connection: Connection, condition: ColumnElement[bool]) -> list[WhalePrediction]:
-    statement = select(*_PREDICTION_COLUMNS).where(condition).order_by(PredictionOutcomeRow.predicted_at)
-    return [WhalePrediction(**dict(zip(_PREDICTION, row, strict=True))) for row in connection.execute(statement)]
+def _predictions(connection: Connection, wanted: Select[Any], keys: Sequence[str]) -> list[WhalePrediction]:
+    rows = connection.execute(wanted, {_MANY.key: keys})
+    return [WhalePrediction(**dict(zip(_PREDICTION, row, strict=True))) for row in rows]
 
 
 def _whale_row(whale: Whale) -> dict[str, Any]:
