@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import gevent
 
+from app.web.giving_way import give_way
+
 _TICK_SECONDS = 0.1
 # Clients that are looked at in one go: alerts must not wait for all that are due at once.
 _BATCH = 100
@@ -48,4 +50,4 @@ class Deadlines:
             now = time.monotonic()
             for watched in due[start : start + _BATCH]:
                 watched.look(now)
-            gevent.sleep(0)
+            give_way()

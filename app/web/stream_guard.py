@@ -29,11 +29,16 @@ def guarded(connection: Connection) -> Iterator[None]:
     except TurnedAwayError as refusal:
         _turn_away(connection, refusal)
     except Exception:  # noqa: BLE001 - as above
-        _log.exception("serving a client failed")
-        if connection.is_open:
-            connection.close(Close.FAILED, "something failed here; connect again")
-        else:
-            connection.release()
+        give_up(connection)
+
+
+def give_up(connection: Connection) -> None:
+    """Make an end of `connection` for the exception that is being handled, and log it."""
+    _log.exception("serving a client failed")
+    if connection.is_open:
+        connection.close(Close.FAILED, "something failed here; connect again")
+    else:
+        connection.release()
 
 
 def _turn_away(connection: Connection, refusal: TurnedAwayError) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import gevent
 from gevent.event import Event as Signal
 
 from app.web import stream_messages as messages
+from app.web.stream_broadcast import Broadcast
 
 if TYPE_CHECKING:
     from app.services.event_log import Event, EventLog
@@ -35,6 +35,7 @@ class Hub:
         self._degraded_for: str | None = None
         self._all: set[Connection] = set()
         self._known: dict[Connection, Grant] = {}
+        self._broadcast = Broadcast(self._known.keys)
         self._last_left = Signal()
 
     def __len__(self) -> int:
@@ -94,19 +95,21 @@ class Hub:
     def begin(self, identity: str, position: int) -> None:
         """Take over the position in a log; in another one than before, every client must resynchronise."""
         self.identity, self.position = identity, position
+        self._broadcast.clear()
         if self.has_begun:
             for connection in list(self._known):
                 connection.subscription.restart()
         self.has_begun = True
 
     def publish(self, event: Event) -> None:
-        """Send an entry to every subscriber, and give way to the clients before the next one."""
-        self.position = event.id
+        """Send an entry to every subscriber soon, the earlier ones before; waits while those are too many."""
         if event.type in messages.STREAMED:
-            frame = messages.event_frame(event)
-            for connection in list(self._known):
-                connection.subscription.deliver(event, frame)
-        gevent.sleep(0)
+            self._broadcast.add(event, messages.event_frame(event))
+        self.position = event.id
+
+    def tell(self, connection: Connection) -> None:
+        """Send one subscriber at once what was published and not sent yet."""
+        self._broadcast.tell(connection)
 
     def degraded(self, reason: str) -> None:
         """Tell every client that events are late."""

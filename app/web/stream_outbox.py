@@ -60,7 +60,7 @@ class Outbox:
         self.waiting_bytes = 0
 
     def send(self, frame: bytes) -> None:
-        """Write `frame` after those that wait; after `finish` or a break, drop it."""
+        """Write `frame`, or several in a row, after those that wait; after `finish` or a break, drop it."""
         if self._is_last:
             return
         if not self._waiting:

@@ -11,10 +11,12 @@ import gevent
 from app.services.storage import StorageError
 from app.web import stream_messages as messages
 from app.web.close_codes import Close
+from app.web.giving_way import give_way
 from app.web.stream_filter import WhaleFilter
 
 if TYPE_CHECKING:
     from app.services.event_log import Event
+    from app.web.stream_broadcast import Bundle
     from app.web.stream_connection import Connection
     from app.web.stream_hub import Hub
     from app.web.stream_limits import StreamLimits
@@ -60,6 +62,8 @@ class Subscription:
 
     def begin(self, wish: messages.Subscribe) -> None:
         """Subscribe from now, or from after `last_event_id`; an earlier subscription ends."""
+        # What was published before this wish is due by the earlier one.
+        self._hub.tell(self._connection)
         self.end()
         self._is_wanted = True
         self._filter = WhaleFilter.of(wish.filters)
@@ -88,12 +92,14 @@ class Subscription:
         if self._is_wanted:
             self._go_live()
 
-    def deliver(self, event: Event, frame: bytes) -> None:
-        """Send an event, ready-made as `frame`, unless the client is not due it or does not want it."""
-        if self._is_live and event.id > self._cursor:
-            self._cursor = event.id
-            if self._filter is None or self._filter.lets_through(event):
-                self._outbox.send(frame)
+    def deliver(self, bundle: Bundle) -> None:
+        """Send what of `bundle` is newer than all that the client was sent, as far as it wants it."""
+        cursor = self._cursor
+        if self._is_live and cursor < bundle.last_id:
+            self._cursor = bundle.last_id
+            frames = bundle.after(cursor, self._filter)
+            if frames:
+                self._outbox.send(frames)
 
     def _go_live(self) -> None:
         """Go on after the hub's position, whatever came before it."""
@@ -145,7 +151,7 @@ class Subscription:
         # Nothing was published since the batch was read, so it ends where the hub goes on.
         self._is_live = self._turn == turn and len(batch) < _BATCH and border == self._hub.position
         if not self._is_live:
-            gevent.sleep(0)
+            give_way()
 
     def _is_due(self, event: Event) -> bool:
         return event.type in messages.STREAMED and (self._filter is None or self._filter.lets_through(event))

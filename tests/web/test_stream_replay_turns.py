@@ -14,6 +14,7 @@ import gevent
 import pytest
 
 from app.services.event_log import Event
+from app.web.stream_broadcast import Bundle
 from app.web.stream_limits import StreamLimits
 from app.web.stream_messages import Subscribe, event_frame
 from app.web.stream_outbox import Outbox
@@ -37,7 +38,7 @@ class Client:
         self.sockets = (ours, self._theirs)
         self.events = [event(number) for number in range(1, EVENTS + 1)]
         connection = SimpleNamespace(fall_behind=self._fail, release=self._fail, close=self._fail)
-        self.hub = SimpleNamespace(log=self, position=EVENTS, identity="a log")
+        self.hub = SimpleNamespace(log=self, position=EVENTS, identity="a log", tell=lambda _: None)
         self.outbox = Outbox(ours.fileno(), BACKLOG_BYTES, connection)
         self.subscription = Subscription(connection, self.outbox, self.hub, StreamLimits())  # type: ignore[arg-type]
 
@@ -51,7 +52,7 @@ class Client:
         for number in range(first, last + 1):
             self.events.append(event(number))
             self.hub.position = number
-            self.subscription.deliver(self.events[-1], event_frame(self.events[-1]))
+            self.subscription.deliver(Bundle([(self.events[-1], event_frame(self.events[-1]))]))
 
     def receive(self) -> list[int]:
         """Read all that comes; return the ids of the events."""
