@@ -97,10 +97,13 @@ def watcher(directory: Path, rpc_url: str, threshold_sat: int, **environ: str) -
         "BITCOIN_RPC_PASSWORD": "a password that nobody checks",
         "WHALE_THRESHOLD_BTC": f"{threshold_sat / _SAT_PER_BTC:g}",
     }
-    # The locks of the appliance have no cryptography, and PyJWT does without it.
+    # The locks of the appliance have neither psutil nor cryptography.
+    lacking = directory / "lacking"
+    lacking.mkdir()
+    (lacking / "psutil.py").write_text("raise ImportError\n", "ascii")
     stream = StreamService(directory, limits_json='{"connects_per_minute": 1000000}', lacks=("cryptography",))
     common = {
-        "PYTHONPATH": str(CHECKOUT),
+        "PYTHONPATH": f"{CHECKOUT}:{lacking}",
         "UTXORACLE_ENV_FILE": "/dev/null",
         "STATE_DIRECTORY": str(directory),
         "RUNTIME_DIRECTORY": str(directory / "run"),
