@@ -51,6 +51,7 @@ TINY_DETECT = detect.Size(
     scene=Scene(seconds=2, per_second=100, share_whales=1 / 10, waiting=50, block_after=1),
     per_second=200,
     clients=5,
+    many=10,
     crowd=1000,
     crowd_whales=10,
     live=LiveScene(seconds=2, per_second=50, share_whales=1 / 5, block_every=1, clients=3),

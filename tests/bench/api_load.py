@@ -9,20 +9,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.bench.stream_servers import Server
 from tests.fakes.api_service import ApiService, serving
 from tests.fakes.published import CHECKOUT
+from tests.fakes.stream_service import StreamService
 
 _CALLERS = 4
 _PATHS = ("/health", "/api/prices/historical?days=30", "/api/prices/latest")
 
 
 @contextmanager
-def saturated_api(stream: Server) -> Iterator[None]:
+def saturated_api(stream: StreamService) -> Iterator[None]:
     """Serve the API on the database of `stream`, with callers who ask again as soon as they are answered."""
-    api = ApiService(stream.service, RATE_LIMIT_PER_MINUTE="100000")
+    api = ApiService(stream, RATE_LIMIT_PER_MINUTE="100000")
     with serving(api):
-        command = [sys.executable, "-m", "tests.bench.api_load", str(api.port), stream.service.token()]
+        command = [sys.executable, "-m", "tests.bench.api_load", str(api.port), stream.token()]
         with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE) as callers:
             try:
                 assert callers.stdout is not None

@@ -7,15 +7,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.detector_run import Watcher, watcher
 from tests.bench.recording import Recording
 from tests.bench.replay_node import replayed
-from tests.bench.stream_clients import connected
-from tests.bench.stream_servers import cpu_seconds
+from tests.bench.stream_clients import StreamClients, connected
+from tests.bench.stream_servers import cpu_seconds, tell
 from tests.fakes.published import CHECKOUT
 from tests.fakes.stream_service import StreamService, free_port, running, until
 
@@ -32,7 +32,11 @@ class Served:
 # do, so what they do to alerts is a figure of its own.
 _BEFORE_BLOCK_SECONDS, _AFTER_BLOCK_SECONDS = 0.1, 1.0
 
+# Sent at once beforehand, so that what the kernel holds for a stalled client is full while the others are timed.
+_FILLING_EVENTS = 240
+
 Serving = Callable[[StreamService], AbstractContextManager[Served]]
+Beside = Callable[[StreamService], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
@@ -79,15 +83,31 @@ def log_peer(service: StreamService) -> Iterator[Served]:
             process.kill()
 
 
-def clients_run(kept: Path, recording: Recording, per_second: float, clients: int, serve: Serving) -> ClientsRun:
+def nothing(_: StreamService) -> AbstractContextManager[object]:
+    """Leave the machine alone."""
+    return nullcontext()
+
+
+def clients_run(  # noqa: PLR0913 - all that a run differs by, every one named
+    kept: Path,
+    recording: Recording,
+    per_second: float,
+    clients: int,
+    serve: Serving,
+    *,
+    stalled: int = 0,
+    beside: Beside = nothing,
+) -> ClientsRun:
     """Replay a recording to a detector whose alerts go to clients; whatever is not as it must be fails.
 
     Args:
         kept: The file of the recording.
         recording: What is in it.
         per_second: Transactions.
-        clients: How many.
+        clients: How many read.
         serve: Who serves them.
+        stalled: Further clients, which do not read.
+        beside: Keeps the machine busy meanwhile.
     """
     with (
         tempfile.TemporaryDirectory() as directory,
@@ -96,8 +116,10 @@ def clients_run(kept: Path, recording: Recording, per_second: float, clients: in
         serve(it.stream) as served,
     ):
         it.begin(node, recording)
-        tokens = [it.stream.token() for _ in range(clients)]
-        with connected(served.url, tokens, clients) as audience:
+        tokens = [it.stream.token() for _ in range(clients + stalled)]
+        with connected(served.url, tokens, clients, stalled=stalled) as audience, beside(it.stream):
+            if stalled:
+                fill(it.stream, audience)
             before, detector_cpu, server_cpu = it.event_count(), it.cpu_seconds(), cpu_seconds(served.pid)
             sent = node.replay(per_second)
             until(lambda: len(it.alerts()) >= len(recording.whales), "an alert to each whale")
@@ -117,6 +139,14 @@ def clients_run(kept: Path, recording: Recording, per_second: float, clients: in
             server_cpu,
             memory_mb,
         )
+
+
+def fill(service: StreamService, audience: StreamClients) -> None:
+    """Tell everybody of so much that those who do not read have no room for more."""
+    for number in range(_FILLING_EVENTS):
+        tell(service, ("price_update", {"number": number, "filling": "x" * 900}))
+    faults = audience.receipts(_FILLING_EVENTS).faults
+    assert not faults, faults
 
 
 def is_beside_a_block(at: float, blocks_at: Sequence[float]) -> bool:

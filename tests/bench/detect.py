@@ -13,7 +13,8 @@ from pathlib import Path
 
 from app.domain.whales.parts import read_parts
 from app.domain.whales.worth_a_look import is_worth_a_look
-from tests.bench.clients_run import ClientsRun, clients_run, log_peer, ours
+from tests.bench.api_load import saturated_api
+from tests.bench.clients_run import ClientsRun, clients_run, log_peer, nothing, ours
 from tests.bench.crowd import crowd
 from tests.bench.detector_run import watcher
 from tests.bench.live_run import LiveScene, live_run
@@ -26,6 +27,7 @@ from tests.bench.stream_servers import cpu_seconds
 from tests.fakes.published import CHECKOUT
 
 _MICROSECONDS = 1e6
+_STALLED_SHARE = 0.05
 # All that there are: nothing that moves less is worth a look.
 _NOBODY_MOVES_SAT = 21_000_000 * 100_000_000
 
@@ -40,6 +42,7 @@ class Size:
         scene: What is recorded.
         per_second: Transactions, as it is replayed.
         clients: That are told.
+        many: That are told in the run that asks how many there can be.
         crowd: Transactions that wait when a detector starts.
         crowd_whales: Of these.
         live: What goes on at a real bitcoind.
@@ -49,6 +52,7 @@ class Size:
     scene: Scene = field(default_factory=Scene)
     per_second: float = 2_000
     clients: int = 1_000
+    many: int = 5_000
     crowd: int = 300_000
     crowd_whales: int = 300
     live: LiveScene = field(default_factory=LiveScene)
@@ -63,6 +67,8 @@ def measures(size: Size, progress: Progress) -> Iterator[Measure]:
     yield from reject(recording, size.rounds)
     yield from steady(kept, recording, size, progress)
     yield from to_clients(kept, recording, size, progress)
+    yield from disturbed(kept, recording, size, progress)
+    yield from to_many(kept, recording, size, progress)
     yield from start(size, progress)
     yield from live(size, progress)
 
@@ -112,6 +118,32 @@ def to_clients(kept: Path, recording: Recording, size: Size, progress: Progress)
         [run.detector_cpu_seconds * each for run in them],
     )
     yield Measure("detect.memory[MB]", [run.memory_mb for run in us], [run.memory_mb for run in them])
+
+
+def disturbed(kept: Path, recording: Recording, size: Size, progress: Progress) -> Iterator[Measure]:
+    """Compare our way to clients when something disturbs it with the same way left alone, in turns."""
+    some = max(1, int(size.clients * _STALLED_SHARE))
+    runs: dict[str, list[ClientsRun]] = {"left alone": [], "one in twenty stalled": [], "the API saturated": []}
+    for number in range(1, size.rounds + 1):
+        for name, (stalled, beside) in zip(runs, ((0, nothing), (some, nothing), (0, saturated_api)), strict=True):
+            progress(f"whales to {size.clients} clients, round {number} of {size.rounds}: {name}")
+            runs[name].append(
+                clients_run(kept, recording, size.per_second, size.clients, ours, stalled=stalled, beside=beside)
+            )
+    calm, stalled_runs, saturated = ([run.quantile_ms(0.99) for run in each] for each in runs.values())
+    yield Measure("whales.p99_some_stalled[ms]", stalled_runs, calm)
+    yield Measure("whales.p99_api_saturated[ms]", saturated, calm)
+
+
+def to_many(kept: Path, recording: Recording, size: Size, progress: Progress) -> Iterator[Measure]:
+    """Compare both ways to more clients than anybody expects, once."""
+    progress(f"whales to {size.many} clients: ours")
+    mine = clients_run(kept, recording, size.per_second, size.many, ours)
+    progress(f"whales to {size.many} clients: the peer")
+    theirs = clients_run(kept, recording, size.per_second, size.many, log_peer)
+    for name, share in (("p50", 0.5), ("p99", 0.99)):
+        yield Measure(f"whales.many_{name}[ms]", [mine.quantile_ms(share)], [theirs.quantile_ms(share)])
+    yield Measure("whales.many_cpu[s]", [mine.server_cpu_seconds], [theirs.server_cpu_seconds])
 
 
 def start(size: Size, progress: Progress) -> Iterator[Measure]:

@@ -1,7 +1,4 @@
-"""The alert stream beside `websockets.broadcast`: how soon alerts reach clients, what that costs, and who disturbs it.
-
-Wherever a measure has no like in the peer, the peer is the stream itself, undisturbed, in the same round.
-"""
+"""The alert stream beside `websockets.broadcast`, both told by hand: how soon clients know, and what that costs."""
 
 from __future__ import annotations
 
@@ -13,10 +10,9 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench.api_load import saturated_api
 from tests.bench.measure import Measure
 from tests.bench.stream_clients import connected
-from tests.bench.stream_servers import Server, cpu_seconds, memory_kib, ours, peer
+from tests.bench.stream_servers import Server, cpu_seconds, memory_kib, ours, peer, tell
 from tests.fakes.stream_events import alert
 
 _ALERTS_PER_SECOND = 10
@@ -71,37 +67,26 @@ class Runs:
 
 def measures(size: Size, progress: Progress) -> Iterator[Measure]:
     """Yield every measure of the stream."""
-    calm, theirs, stalled, their_stalled, saturated, many, their_many = (Runs() for _ in range(7))
+    calm, theirs, stalled, their_stalled, many, their_many = (Runs() for _ in range(6))
     some = max(1, int(size.clients * _STALLED_SHARE))
     for number in range(1, size.rounds + 1):
-
-        def told(what: str, number: int = number) -> None:
-            progress(f"stream, round {number} of {size.rounds}: {what}")
-
-        told("ours")
-        calm.all.append(run(ours, size.clients, size.alerts))
-        told("the peer")
-        theirs.all.append(run(peer, size.clients, size.alerts))
-        told("one in twenty stalled")
-        stalled.all.append(run(ours, size.clients, size.alerts, stalled=some))
-        told("the API saturated beside it")
-        saturated.all.append(run(ours, size.clients, size.alerts, beside=saturated_api))
-    progress("stream: one in twenty of the peer's stalled")
-    their_stalled.all.append(run(peer, size.clients, size.alerts, stalled=some))
-    progress(f"stream: {size.many} clients")
-    many.all.append(run(ours, size.many, size.alerts))
-    progress(f"stream: {size.many} clients of the peer")
-    their_many.all.append(run(peer, size.many, size.alerts))
+        for name, runs, start in (("ours", calm, ours), ("the peer", theirs, peer)):
+            progress(f"stream, round {number} of {size.rounds}: {name}")
+            runs.all.append(run(start, size.clients, size.alerts))
+    for name, runs, start in (("ours", stalled, ours), ("the peer", their_stalled, peer)):
+        progress(f"stream: one in twenty stalled, {name}")
+        runs.all.append(run(start, size.clients, size.alerts, stalled=some))
+    for name, runs, start in (("ours", many, ours), ("the peer", their_many, peer)):
+        progress(f"stream: {size.many} clients, {name}")
+        runs.all.append(run(start, size.many, size.alerts))
     yield Measure("stream.p50[ms]", calm.of("p50"), theirs.of("p50"))
     yield Measure("stream.p99[ms]", calm.of("p99"), theirs.of("p99"))
     yield Measure("stream.cpu[s]", calm.of("cpu"), theirs.of("cpu"))
-    yield Measure("stream.p99_some_stalled[ms]", stalled.of("p99"), calm.of("p99"))
-    grown = [[grown / some for grown in runs.of("grown_kb")] for runs in (stalled, their_stalled)]
-    yield Measure("stream.memory_stalled[KB]", grown[0][:1], grown[1])
-    yield Measure("stream.p99_api_saturated[ms]", saturated.of("p99"), calm.of("p99"))
     yield Measure("stream.stop[s]", calm.of("stop_seconds"), theirs.of("stop_seconds"))
-    yield Measure("stream.many_p99[ms]", many.of("p99"), their_many.of("p99"))
+    ours_kb, theirs_kb = ([grown / some for grown in runs.of("grown_kb")] for runs in (stalled, their_stalled))
+    yield Measure("stream.memory_stalled[KB]", ours_kb, theirs_kb)
     yield Measure("stream.many_memory[MB]", _megabytes(many), _megabytes(their_many))
+    yield Measure("stream.many_stop[s]", many.of("stop_seconds"), their_many.of("stop_seconds"))
     yield Measure("stream.memory[KB/client]", many.of("memory_kb_per_client"), their_many.of("memory_kb_per_client"))
 
 
@@ -111,7 +96,6 @@ def run(
     alerts: int,
     *,
     stalled: int = 0,
-    beside: Callable[[Server], AbstractContextManager[object]] | None = None,
 ) -> Run:
     """Return how a server does that tells `clients` of `alerts`; whatever is not as it must be fails.
 
@@ -120,7 +104,6 @@ def run(
         clients: That read.
         alerts: Ten a second.
         stalled: Further clients, which do not read.
-        beside: Keeps the machine busy meanwhile.
     """
     with tempfile.TemporaryDirectory() as directory, start(Path(directory)) as server, ExitStack() as stack:
         tokens = [server.service.token() for _ in range(clients + stalled)]
@@ -128,12 +111,10 @@ def run(
             pass
         before_kb = memory_kib(server.pid)
         audience = stack.enter_context(connected(server.url, tokens, clients, stalled=stalled))
-        if beside is not None:
-            stack.enter_context(beside(server))
         memory_kb = memory_kib(server.pid)
         filling = _FILLING_ALERTS if stalled else 0
         for number in range(filling):
-            server.tell(alert(alerts + number))
+            tell(server.service, alert(alerts + number))
         audience.receipts(filling)
         cpu = cpu_seconds(server.pid)
         sent_at = publish(server, alerts)
@@ -164,7 +145,7 @@ def publish(server: Server, alerts: int) -> dict[int, float]:
     for number in range(alerts):
         time.sleep(max(0.0, due_at - time.monotonic()))
         due_at += 1 / _ALERTS_PER_SECOND
-        event_id, rung_at = server.tell(alert(number))
+        event_id, rung_at = tell(server.service, alert(number))
         sent_at[event_id] = rung_at
     return sent_at
 

@@ -38,13 +38,14 @@ class Server:
     pid: int
     stop: Callable[[], float]
 
-    def tell(self, event: Event) -> tuple[int, float]:
-        """Append an event and ring; return its id, and when that was."""
-        with self.service.database.writing() as connection:
-            event_id = append(connection, *event, datetime.now(UTC))
-        rung_at = time.monotonic()
-        UnixDoorbell(self.service.directory / "run" / "doorbell").ring()
-        return event_id, rung_at
+
+def tell(service: StreamService, event: Event) -> tuple[int, float]:
+    """Append an event to the log and ring; return its id, and when that was."""
+    with service.database.writing() as connection:
+        event_id = append(connection, *event, datetime.now(UTC))
+    rung_at = time.monotonic()
+    UnixDoorbell(service.directory / "run" / "doorbell").ring()
+    return event_id, rung_at
 
 
 @contextmanager
