@@ -22,6 +22,7 @@ from app.adapters.database import postgresql as our_postgresql
 from app.adapters.database import sqlite
 from app.adapters.database.engine import Database, open_database
 from app.adapters.database.events import DatabaseEventLog
+from app.adapters.database.failures import told_plainly
 from app.adapters.database.migration import upgrade
 from app.adapters.database.prices import DatabasePriceHistory
 from app.domain.price.comparison import PriceComparison
@@ -271,6 +272,14 @@ def test_a_writer_waits_for_a_lock_that_is_let_go(
     assert record(on_file)
     assert waits == [0.001, 0.002, 0.004, 0.008, 0.016]
     other.close()
+
+
+def test_a_log_that_others_are_always_busy_with_is_busy(file: Path) -> None:
+    # It gives up after ten seconds of trying.
+    error = sqlite3.OperationalError("locking protocol")
+    error.sqlite_errorcode = sqlite3.SQLITE_PROTOCOL
+    with pytest.raises(StorageBusyError, match="others at work"), told_plainly(make_url(f"sqlite:///{file}")):
+        raise error
 
 
 def test_sqlite_is_set_up_as_we_say(on_file: Database) -> None:

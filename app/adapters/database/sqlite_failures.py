@@ -26,6 +26,8 @@ _NOT_OPENED = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_
 _MEANINGS: dict[int, tuple[type[StorageError], str]] = {
     sqlite3.SQLITE_BUSY: (StorageBusyError, "was locked for too long by another process; try again later"),
     sqlite3.SQLITE_LOCKED: (StorageBusyError, "was locked for too long by this process; try again later"),
+    # Of its own, which it tries a hundred times: several processes open it at the same moment, or one was killed then.
+    sqlite3.SQLITE_PROTOCOL: (StorageBusyError, "could not be joined with others at work; try again later"),
     sqlite3.SQLITE_FULL: (StorageFullError, "has no room left; make room on its disk, what was kept is not lost"),
     sqlite3.SQLITE_IOERR: (StorageUnavailableError, "cannot be read or written; look at the health of its disk"),
     sqlite3.SQLITE_CORRUPT: (StorageDamagedError, "is damaged; restore it from a backup"),
