@@ -90,7 +90,9 @@ class BitcoindMempool:
 
     def pulse(self) -> object:
         """Return something that is equal only while neither mempool nor tip have changed."""
-        return self._info(), self._rpc.call_for(str, "getbestblockhash")
+        info = self._info()
+        # That it has been loaded is told by no message.
+        return info.size, info.bytes, info.total_fee, self._rpc.call_for(str, "getbestblockhash")
 
     def snapshot(self) -> Snapshot:
         """Return what is in the mempool; NodeError may also come while the txids are read."""

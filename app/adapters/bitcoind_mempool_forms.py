@@ -27,7 +27,7 @@ _ModifiedBtc = Annotated[float, msgspec.Meta(ge=-21_000_000, le=21_000_000)]
 
 
 class MempoolInfo(msgspec.Struct, frozen=True):
-    """The part of `getmempoolinfo` that changes with the mempool, and whether it is read from disk already."""
+    """Of `getmempoolinfo` whether the mempool has been read from disk, and what changes with each of its changes."""
 
     loaded: bool
     size: int

@@ -233,6 +233,17 @@ def test_a_mempool_that_is_still_read_from_disk_is_not_loaded(server: JsonRpc, n
     assert not node.is_mempool_loaded()
 
 
+def test_the_end_of_loading_is_no_change_that_a_silent_stream_should_have_told_of(
+    server: JsonRpc, node: BitcoindMempool
+) -> None:
+    def pulse(*, is_loaded: bool) -> object:
+        info = INFO | {"loaded": is_loaded}
+        server.results = lambda method, _: info if method == "getmempoolinfo" else HASH
+        return node.pulse()
+
+    assert pulse(is_loaded=False) == pulse(is_loaded=True)
+
+
 @pytest.mark.parametrize(
     ("published", "addresses"),
     [
