@@ -249,13 +249,18 @@ def test_what_ended_more_than_two_weeks_ago_stays_as_it_was_kept(
     assert row(database, "hour", HOUR - timedelta(hours=24 * 16))["confirmed"] == 0
 
 
-def test_after_its_first_hour_a_process_looks_at_no_earlier_window_again(
+def test_what_ended_hours_ago_counts_then_however_late_it_is_learnt(
     scores: Scores, database: Database, course: Course
 ) -> None:
     started = after_an_outage(database, scores, hours=6)
+    later = NOW + timedelta(hours=1)
+    started.refresh(later)
     course.resolve(NOW - timedelta(hours=4), 3)
-    started.refresh(NOW + timedelta(hours=1))
-    assert row(database, "hour", HOUR - timedelta(hours=4))["confirmed"] == 0
+    course.miss(NOW - timedelta(hours=3), 2)
+    started.refresh(later + timedelta(minutes=1))
+    assert row(database, "hour", HOUR - timedelta(hours=4))["confirmed"] == 3
+    assert row(database, "hour", HOUR - timedelta(hours=3))["missed"] == 2
+    assert row(database, "day", DAY)["missed"] == 2
 
 
 def test_a_second_time_changes_only_what_has_changed(scores: Scores, database: Database, course: Course) -> None:

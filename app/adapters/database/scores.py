@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
@@ -12,11 +11,14 @@ from app.adapters.database.accuracy_alarms import append_alarm
 from app.adapters.database.many_rows import upsert
 from app.adapters.database.tables import CorrelationRow, PredictionOutcomeRow, WhaleRow
 from app.domain.whales.score import LEAST_SAMPLE, Figure, Resolved
-from app.services.whales.scores import Seen
+from app.services.whales.scores import Mark, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy.orm import InstrumentedAttribute
 
     from app.adapters.database.engine import Database
     from app.domain.whales.accuracy import AccuracyRule
@@ -26,11 +28,12 @@ _log = logging.getLogger(__name__)
 
 # What an alarm calls the time that it speaks of.
 _RECENT = "24h"
-_HOUR = timedelta(hours=1)
-_OF_ROW = (
-    *("prediction_id", "predicted_at", "tip_height", "predicted_block", "earliest_block", "latest_block"),
-    *("next_block_probability", "baseline_block", "outcome", "outcome_block", "resolved_at", "on_time"),
-)
+_COMPUTED = {
+    # Not the rest of what was computed from, which is most of the row.
+    "distribution": PredictionOutcomeRow.inputs["distribution"],
+    "is_replaced": PredictionOutcomeRow.final_txid != PredictionOutcomeRow.txid,
+}
+_RESOLVED = [_COMPUTED[name] if name in _COMPUTED else getattr(PredictionOutcomeRow, name) for name in Resolved._fields]
 
 
 class DatabaseScores:
@@ -43,43 +46,47 @@ class DatabaseScores:
 
     def resolved(self, start: datetime, end: datetime) -> Sequence[Resolved]:
         """Return the predictions with start <= resolved_at < end."""
-        statement = select(
-            *(getattr(PredictionOutcomeRow, name).label(name) for name in _OF_ROW),
-            # Not the rest of what was computed from, which is most of the row.
-            PredictionOutcomeRow.inputs["distribution"].label("distribution"),
-            (PredictionOutcomeRow.final_txid != PredictionOutcomeRow.txid).label("is_replaced"),
-        ).where(PredictionOutcomeRow.resolved_at >= start, PredictionOutcomeRow.resolved_at < end)
+        statement = select(*_RESOLVED).where(*_within(PredictionOutcomeRow.resolved_at, start, end))
         with self._database.reading() as connection:
-            return [
-                Resolved(**{**row, "distribution": row["distribution"] or ()})
-                for row in connection.execute(statement).mappings()
-            ]
+            found = [Resolved._make(row) for row in connection.execute(statement)]
+        return [each if each.distribution is not None else each._replace(distribution=()) for each in found]
+
+    def accuracy(self, start: datetime, end: datetime) -> Figure:
+        """Return the share of these that were on time, without reading them."""
+        row = PredictionOutcomeRow
+        statement = select(func.count(), func.count().filter(row.on_time.is_(True))).where(
+            *_within(row.resolved_at, start, end)
+        )
+        with self._database.reading() as connection:
+            resolved, on_time = connection.execute(statement).one()
+            return Figure(on_time / resolved if resolved >= LEAST_SAMPLE else None, resolved)
 
     def seen(self, start: datetime, end: datetime) -> Seen:
         """Return the whales with start <= first seen < end; of those missed counts when they were confirmed."""
         first_seen = select(func.count(), func.count(WhaleRow.urgency_score), func.avg(WhaleRow.urgency_score)).where(
-            WhaleRow.timestamp >= start, WhaleRow.timestamp < end, WhaleRow.status != "missed"
-        )
-        missed = select(func.count()).where(
-            WhaleRow.status == "missed", WhaleRow.confirmed_at >= start, WhaleRow.confirmed_at < end
+            *_within(WhaleRow.timestamp, start, end), WhaleRow.status != "missed"
         )
         with self._database.reading() as connection:
             whale_count, urgencies, mean = connection.execute(first_seen).one()
             urgency = Figure(mean if urgencies >= LEAST_SAMPLE else None, urgencies)
-            return Seen(whale_count, urgency, connection.execute(missed).scalar_one())
+            return Seen(whale_count, urgency, connection.execute(_missed(start, end)).scalar_one())
 
-    def kept_since(self, now: datetime) -> datetime | None:
-        """Return the start of the oldest hour that was kept in the last hour in which any was; None if none was ever.
-
-        So what an earlier process had not finished catching up with is caught up with once more.
-        """
-        hours = (CorrelationRow.period == "hour", CorrelationRow.created_at <= now)
+    def mark(self, start: datetime, end: datetime) -> Mark:
+        """Return the mark of that time; all of it stands in indexes."""
+        resolved = _within(PredictionOutcomeRow.resolved_at, start, end)
+        counts = (
+            select(func.count()).where(*resolved),
+            select(func.max(PredictionOutcomeRow.resolved_at)).where(*resolved),
+            select(func.count()).where(*_within(WhaleRow.timestamp, start, end)),
+            _missed(start, end),
+        )
         with self._database.reading() as connection:
-            last = connection.execute(select(func.max(CorrelationRow.created_at)).where(*hours)).scalar_one()
-            if last is None:
-                return None
-            lately = CorrelationRow.created_at > last - _HOUR
-            oldest = select(func.min(CorrelationRow.window_start)).where(*hours, lately)
+            return Mark(*connection.execute(select(*(each.scalar_subquery() for each in counts))).one())
+
+    def kept_since(self) -> datetime | None:
+        """Return the start of the oldest hour that was ever kept; None if none was."""
+        oldest = select(func.min(CorrelationRow.window_start)).where(CorrelationRow.period == "hour")
+        with self._database.reading() as connection:
             return connection.execute(oldest).scalar_one()
 
     def keep(self, scores: Sequence[WindowScore], recent: Figure, now: datetime) -> None:
@@ -91,6 +98,14 @@ class DatabaseScores:
         if alarm is not None:
             self._ring()
             _log.warning("prediction accuracy", extra=alarm)
+
+
+def _within(column: InstrumentedAttribute[Any], start: datetime, end: datetime) -> tuple[ColumnElement[bool], ...]:
+    return column >= start, column < end
+
+
+def _missed(start: datetime, end: datetime) -> Select[int]:
+    return select(func.count()).where(WhaleRow.status == "missed", *_within(WhaleRow.confirmed_at, start, end))
 
 
 def _row(each: WindowScore, now: datetime) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from app.domain.whales.score import Figure, Resolved
 from app.services.heartbeats import Heartbeat
 from app.services.storage import StorageError
 from app.services.whales.mempool_node import Heard
-from app.services.whales.scores import Scores, Seen, WindowScore
+from app.services.whales.scores import Mark, Scores, Seen, WindowScore
 from app.services.whales.watching import SignOfLife, Watching
 from tests.fakes.whale_clock import SimulatedClock
 from tests.fakes.whale_node import SimulatedNode
@@ -80,13 +80,19 @@ class Told:
         """Answer Supervisor."""
 
     def resolved(self, start: datetime, end: datetime) -> Sequence[Resolved]:  # noqa: ARG002 - of the port
-        self._may_fail()
         return []
+
+    def accuracy(self, start: datetime, end: datetime) -> Figure:  # noqa: ARG002 - of the port
+        return Figure(None, 0)
 
     def seen(self, start: datetime, end: datetime) -> Seen:  # noqa: ARG002 - of the port
         return Seen(0, Figure(None, 0), 0)
 
-    def kept_since(self, now: datetime) -> datetime | None:  # noqa: ARG002 - of the port
+    def mark(self, start: datetime, end: datetime) -> Mark:  # noqa: ARG002 - of the port
+        return Mark(0, None, 0, 0)
+
+    def kept_since(self) -> datetime | None:
+        self._may_fail()
         return None
 
     def keep(self, scores: Sequence[WindowScore], recent: Figure, now: datetime) -> None:  # noqa: ARG002 - of the port
