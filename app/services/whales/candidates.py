@@ -122,10 +122,10 @@ class Candidates:
 
     def source_of(self, txid: str) -> str | None:
         """Return by what one was found that was in the mempool, whether it has left or not; None if it was not."""
-        if txid in self._unread:
-            return "snapshot"
         candidate = self._ready.get(txid) or self._vanished.get(txid, (None,))[0]
-        return candidate.source if candidate else None
+        if candidate is not None:
+            return candidate.source
+        return "snapshot" if txid in self._unread else None
 
     def mined(self, txid: str) -> None:
         """A block holds it: what it is has been settled."""

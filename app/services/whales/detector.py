@@ -221,7 +221,7 @@ class Detector:
         self._view.raw(raw, txid)
 
     def _hear_added(self, txid: bytes, sequence: int, now_seconds: float) -> None:
-        is_news = self._view.added(txid, sequence, now_seconds)
+        is_news = self._view.added(txid, sequence, now_seconds, is_in_doubt=self._watch.is_in_doubt)
         if not is_news:
             self._chain.let_the_stream_tell(now_seconds + self._limits.settle_seconds)
         whale = self._followed.get(txid.hex()) if is_news and len(self._followed) else None
@@ -270,6 +270,8 @@ class Detector:
                 self._fates.leave(whale, now, now_seconds)
         settle_seconds = 0 if self._watch.is_unheard else self._limits.settle_seconds
         self._blocks.lead_to(self._node.best_block(), now_seconds + settle_seconds)
+        if not self._chain.waiting:
+            self._view.settle()
         # Last of all: what failed before is done again, from the snapshot on.
         self._watch.snapshot_taken(now_seconds)
 

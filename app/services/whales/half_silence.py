@@ -44,6 +44,11 @@ class HalfSilence:
         self._turns = 0
         self._noted_at = -math.inf
 
+    @property
+    def is_one_alone(self) -> bool:
+        """Whether one half has said something to which the other has yet to say its own."""
+        return self._speaker is not None
+
     def note(self, topics: Collection[Topic], now_seconds: float) -> bool:
         """Note what a turn brought; return whether what was said lately may have been heard by half."""
         passed_seconds = min(now_seconds - self._noted_at, _MOST_A_TURN_SECONDS)

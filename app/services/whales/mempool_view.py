@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.domain.whales.worth_a_look import is_worth_a_look
 from app.services.whales.recently import Recently
+from app.services.whales.swept import Swept
 from app.services.whales.txid_queue import TxidQueue
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ _ENTRY_BATCH = 200
 _GATHER_SECONDS = 0.1
 # The two messages about a transaction come within this time, unless the node is cut off altogether.
 _PAIR_SECONDS = 10.0
+# For as long as a snapshot cannot be had: minutes of a busy mempool, in a few megabytes.
+_MOST_HALF_HEARD = 50_000
+# As few bytes each, for as long as a block cannot be had.
+_MOST_SWEPT = 100_000
 # Less of the mempool does not tell what is ahead.
 _LEAST_PRICED_SHARE = 0.9
 
@@ -58,14 +63,14 @@ class MempoolView:
         self._candidates = candidates
         self._followed = followed
         self._threshold_sat = threshold_sat
-        self._recently = Recently(_PAIR_SECONDS)
+        self._recently = Recently(_PAIR_SECONDS, _MOST_HALF_HEARD)
         # A snapshot's go from the first to the second, so that hundreds of thousands are never kept twice.
         self._unknown = TxidQueue()
         self._unread = TxidQueue()
         self._unpriced = TxidQueue()
         # Numbers below it tell of changes that the last snapshot holds already.
         self._next_sequence = 0
-        self._swept: frozenset[int] = frozenset()
+        self._swept = Swept(_MOST_SWEPT)
         self._is_to_be_read = True
         self._current_at_seconds = self._asked_at_seconds = -math.inf
 
@@ -108,16 +113,23 @@ class MempoolView:
         if is_news and not self._candidates.add(txid, body, "stream"):
             self._unread.append(txid_bytes)
 
-    def added(self, txid: bytes, sequence: int, now_seconds: float) -> bool:
-        """Take the word that a transaction entered the mempool; return whether that is news."""
+    def added(self, txid: bytes, sequence: int, now_seconds: float, *, is_in_doubt: bool) -> bool:
+        """Take the word that a transaction entered the mempool; return whether that is news.
+
+        As long as it `is_in_doubt` whether all its bytes came, the next snapshot tells what is to be read.
+        """
         if not self._candidates.entered(txid.hex()):
             self._unread.append(txid)
-        if sequence < self._next_sequence:
-            return False
         key = key_of(txid)
+        if sequence < self._next_sequence:
+            if key not in self._outlook and self._candidates.source_of(txid.hex()) is None:
+                # It left before the snapshot; should its bytes have been lost, only a block can tell.
+                self._candidates.unread(txid.hex())
+            return False
         self._outlook.added(key)
         self._unpriced.append(txid)
-        self._recently.add(key, now_seconds)
+        if not self._recently.add(key, now_seconds, is_held=is_in_doubt):
+            self.read_all_again()
         return True
 
     def removed(self, txid: bytes, sequence: int) -> bool:
@@ -142,11 +154,14 @@ class MempoolView:
                 unknown.append(txid)
             elif self._is_to_be_read or key in recently:
                 unread.append(txid)
-        # A block may have taken them that the stream has yet to tell of.
-        self._swept = frozenset(outlook.sweep())
+        self._swept.add(outlook.sweep())
         recently.clear()
         self._is_to_be_read = False
         self._next_sequence = snapshot.sequence
+
+    def settle(self) -> None:
+        """All blocks up to the last snapshot were looked through: what only earlier ones lacked is in none of them."""
+        self._swept.turn()
 
     def read_on(self, source: str) -> None:
         """Look at some of what has not been looked at, as long as there is room for what it finds; may raise NodeError.
@@ -175,7 +190,7 @@ class MempoolView:
         return self._outlook.mined(key) or key in self._swept
 
     def was_known(self, txid: bytes) -> bool:
-        """Return whether a transaction waits, or did until the last snapshot."""
+        """Return whether a transaction waits, or did until a snapshot whose blocks have not been looked through."""
         key = key_of(txid)
         return key in self._outlook or key in self._swept
 
@@ -184,6 +199,8 @@ class MempoolView:
 
         What came just now is not among them: of a loss that concerns it one may not have heard yet.
         """
+        if self._is_to_be_read:
+            return set()
         unread = {*map(key_of, self._unread), *map(key_of, self._unknown)}
         return {
             txid

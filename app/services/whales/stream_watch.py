@@ -33,6 +33,7 @@ class StreamWatch:
         self._limits = limits
         self._is_wanted = is_wanted
         self._is_connected = self._is_silent = False
+        self._is_snapshot_owed = False
         self._halves = HalfSilence()
         self._heard_at = 0.0
         self._asked_at = 0.0
@@ -51,6 +52,11 @@ class StreamWatch:
     def is_unheard(self) -> bool:
         """Whether the stream says nothing at all at present."""
         return not self._is_wanted or not self._is_connected or self._is_silent
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether of what was said lately more may be missing than the next snapshot shows by itself."""
+        return self._is_snapshot_owed or self._halves.is_one_alone or self.is_polling
 
     def problem(self, now_seconds: float) -> str | None:
         """Return what is wrong with the stream, in words for operators; None when nothing is, or has been for long."""
@@ -83,6 +89,7 @@ class StreamWatch:
 
     def resynchronise(self, now_seconds: float) -> None:
         """Something may be missing: a snapshot is due, unless the last one was taken just now."""
+        self._is_snapshot_owed = True
         self._snapshot_at = min(self._snapshot_at, max(now_seconds, self._taken_at + _LEAST_SECONDS))
 
     def is_snapshot_due(self, now_seconds: float, *, is_busy: bool) -> bool:
@@ -95,7 +102,7 @@ class StreamWatch:
 
     def snapshot_taken(self, now_seconds: float) -> None:
         """Plan the next one."""
-        self._taken_at = now_seconds
+        self._taken_at, self._is_snapshot_owed = now_seconds, False
         self._snapshot_at = now_seconds + (
             self._limits.poll_seconds if self.is_polling else self._limits.safety_seconds
         )

@@ -65,6 +65,8 @@ def test_one_whose_bytes_could_not_be_had_is_remembered_for_a_block() -> None:
     assert [candidates.source_of(name) for name in "abc"] == [None, "snapshot", "snapshot"]
     candidates.mined("b")
     assert candidates.source_of("b") is None
+    candidates.add("c", b"raw", "stream")
+    assert candidates.source_of("c") == "stream"
 
 
 def test_however_many_vanish_while_nobody_can_look_no_more_are_held_than_may_be() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.services.whales.limits import DetectorLimits
+from app.services.whales.mempool_node import Topic
 from app.services.whales.stream_watch import StreamWatch
 from tests.fakes.whale_clock import SimulatedClock
 from tests.fakes.whale_node import SimulatedNode
@@ -102,6 +103,26 @@ def test_a_lull_is_reason_for_one_snapshot_while_the_mempool_is_small() -> None:
             small.snapshot_taken(NOW + 2)
     assert not is_due(small, 10)
     assert not small.is_polling
+
+
+def test_what_was_half_heard_is_in_doubt_from_a_loss_until_a_snapshot_has_been_taken() -> None:
+    watch = listening()
+    assert not watch.is_in_doubt
+    watch.resynchronise(NOW + 5)
+    assert watch.is_in_doubt
+    watch.snapshot_taken(NOW + 60)
+    assert not watch.is_in_doubt
+
+
+def test_it_is_in_doubt_while_one_half_has_spoken_alone_and_while_there_is_no_stream() -> None:
+    watch = listening()
+    watch.compare({Topic.ADDED}, NOW + 1)
+    assert watch.is_in_doubt
+    watch.compare({Topic.RAW}, NOW + 2)
+    assert not watch.is_in_doubt
+    watch.note(0, NOW + 3, is_connected=False)
+    watch.snapshot_taken(NOW + 3)
+    assert watch.is_in_doubt
 
 
 def test_a_node_that_does_not_answer_is_asked_again_and_not_taken_for_silent() -> None:
