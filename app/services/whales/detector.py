@@ -30,6 +30,7 @@ from app.services.whales.mempool_node import Topic
 from app.services.whales.mempool_view import MempoolView
 from app.services.whales.sightings import Sightings
 from app.services.whales.stream_watch import StreamWatch
+from app.services.whales.unseen_blocks import mined_unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from app.services.whales.clocks import Clocks
     from app.services.whales.limits import DetectorLimits
     from app.services.whales.mempool_node import Heard, MempoolNode
-    from app.services.whales.whale_store import Labels, WhaleStore
+    from app.services.whales.whale_store import Labels, Whale, WhaleStore
 
 _log = logging.getLogger(__name__)
 
@@ -295,13 +296,26 @@ class Detector:
         if not away or not self._is_up_to_date():
             return
         entries = self._node.entries([bytes.fromhex(whale.txid) for whale in away])
-        gone = [whale for whale, entry in zip(away, entries, strict=True) if entry is None]
-        predictions = self._store.predictions_of([whale.txid for whale in gone])
+        if not self._let_be_gone([whale for whale, entry in zip(away, entries, strict=True) if entry is None]):
+            return
         for whale, entry in zip(away, entries, strict=True):
             if entry is not None:
                 self._view.price_one(bytes.fromhex(whale.txid), entry)
                 self._fates.stay(whale)
-        self._fates.give_up(gone, predictions, self._clocks.now())
+
+    def _let_be_gone(self, gone: Sequence[Whale]) -> bool:
+        """End these, for a block that nobody could look through or for good; return False when it is too early."""
+        mined = mined_unseen(self._node, gone)
+        if mined and not self._is_up_to_date():
+            # The block that holds them may be one that came just now, and is looked through first.
+            return False
+        lost = [whale for whale in gone if whale.txid not in mined]
+        predictions = self._store.predictions_of([whale.txid for whale in lost])
+        # From here on nothing is asked, and nothing can fail.
+        now = self._clocks.now()
+        self._fates.confirm_unseen([whale for whale in gone if whale.txid in mined], now)
+        self._fates.give_up(lost, predictions, now)
+        return True
 
     def _look_for_let_go(self) -> None:
         self._let_go.go_on(self._most_followed)

@@ -40,6 +40,12 @@ class Fates:
         """A block holds these, whatever was believed of them before."""
         self._decide(whales, predictions, "confirmed", at, height, block_hash)
 
+    def confirm_unseen(self, whales: Sequence[Whale], at: datetime) -> None:
+        """Blocks hold these that nobody looked through: since when is not known, nor how good a prediction was."""
+        for whale in whales:
+            whale.replaced_by = None
+            self._settle(whale, "confirmed", at)
+
     def conflict(
         self, whales: Sequence[Whale], predictions: Predictions, height: int, block_hash: str, at: datetime
     ) -> None:
