@@ -73,6 +73,20 @@ def test_a_block_that_cannot_be_had_holds_up_no_alert(watch: Watch) -> None:
     assert watch.figures["tip_height"] == 102
 
 
+def test_two_questions_that_are_refused_again_and_again_keep_no_other_from_being_asked(watch: Watch) -> None:
+    watch.node.failing = frozenset({"raw_block", "entries"})
+    watch.node.mine()
+    watch.send(150)
+    watch.wait(60, step_seconds=0.2)
+    watch.node.requests.clear()
+    watch.node.losing = EVERY_TOPIC
+    watch.send(150)
+    watch.node.losing = NO_TOPIC
+    watch.send(1)
+    watch.wait(5, step_seconds=0.2)
+    assert {"raw_block", "entries", "snapshot"} <= {*watch.node.requests}
+
+
 def test_a_parent_that_makes_no_sense_ends_no_detector_and_hides_no_child(watch: Watch) -> None:
     parent = watch.send(90)
     watch.turns()
