@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.services.whales.chain import Chain
     from app.services.whales.clocks import Clocks
     from app.services.whales.draft import Draft
-    from app.services.whales.mempool_node import MempoolNode
+    from app.services.whales.mempool_node import MempoolNode, Template
     from app.services.whales.whale_store import WhaleStore
-
 
 # Of the time, that may pass in waiting for templates: a whale that is seen meanwhile is told of that much later. A node
 # with a full mempool takes a tenth of a second for one.
 _MOST_SHARE = 1 / 200
+# Predictions that wait for one: far more than a block holds whales, however long no template can be had.
+_MOST_WAITING = 1_000
 
 
 class Baseline:
@@ -41,7 +43,7 @@ class Baseline:
         self._every_seconds = every_seconds
         self._next_at = self._dear_until = 0.0
         self._asked_on: str | None = None
-        self._waiting: list[str] = []
+        self._waiting = deque[str](maxlen=_MOST_WAITING)
 
     def await_template(self, prediction_id: str) -> None:
         """Let a prediction have a naive one beside it."""
@@ -57,16 +59,20 @@ class Baseline:
         is_new_tip = tip is not None and tip[1] != self._asked_on
         if not self._waiting or now_seconds < (self._dear_until if is_new_tip else self._next_at):
             return
-        self._next_at = now_seconds + self._every_seconds
         self._asked_on = None if tip is None else tip[1]
-        template = self._node.template()
-        taken_seconds = self._clocks.seconds() - now_seconds
-        self._dear_until = now_seconds + taken_seconds / _MOST_SHARE
-        self._next_at = max(self._next_at, self._dear_until)
+        template = self._ask(now_seconds)
         if template is not None and tip is not None and template.previous_hash == tip[1]:
-            for prediction in self._store.predictions(self._waiting):
+            for prediction in self._store.predictions(list(self._waiting)):
                 if prediction.tip_height == tip[0] and prediction.outcome == "pending":
                     is_next = prediction.txid in template.txids
                     prediction.baseline_block = tip[0] + (1 if is_next else 2)
                     self._draft.predict(prediction)
         self._waiting.clear()
+
+    def _ask(self, began_seconds: float) -> Template | None:
+        try:
+            return self._node.template()
+        finally:
+            # Whatever came of it, one has waited.
+            self._dear_until = began_seconds + (self._clocks.seconds() - began_seconds) / _MOST_SHARE
+            self._next_at = max(began_seconds + self._every_seconds, self._dear_until)
