@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
 from app.services.whales.mempool_node import Topic
-from app.services.whales.whale_store import Whale
+from app.services.whales.whale_store import Whale, WhalePrediction
+from tests.fakes.whale_chain import Mined
 from tests.fakes.whale_node import EVERY_TOPIC, NO_TOPIC
 from tests.fakes.whale_transactions import Sent
 from tests.fakes.whale_watch import THRESHOLD_SAT
+from tests.services.whales.predicted import assert_published, is_on_time, versions_of
 from tests.services.whales.soundness import assert_sound
 from tests.services.whales.story import Story, picks, some_picks
-from tests.services.whales.truth import share_a_coin
+from tests.services.whales.truth import LIFETIME_SECONDS, share_a_coin
 
 moments = st.integers(0, 3)
 # Below what a detector waits for when a snapshot is ahead of the stream.
@@ -98,6 +102,12 @@ class StormyStory(Story):
         self.watch.wait(700, step_seconds=20)
         self.compare()
 
+    @rule()
+    def calm_down_until_all_are_old(self) -> None:
+        self.calm_down()
+        self.watch.wait(LIFETIME_SECONDS, step_seconds=LIFETIME_SECONDS / 10)
+        self.compare()
+
     def teardown(self) -> None:
         self.calm_down()
 
@@ -111,6 +121,8 @@ class StormyStory(Story):
             assert alert["txid"] in whales or not alert["inputs_resolved"]
         for row in store.whales.values():
             self._assert_true(row)
+        for prediction in store.outcomes.values():
+            self._assert_judged(prediction)
         connected = {each.block_hash for each in store.blocks.values() if each.is_connected}
         assert connected == set(self.node.chain.active[-len(connected) :])
         assert len(self.watch.outlook) == len(self.node.pool.transactions)
@@ -147,7 +159,27 @@ class StormyStory(Story):
         elif row.status == "replaced":
             assert row.replaced_by in {rival.txid for rival in rivals}
         else:
-            assert row.status == "dropped"
+            assert row.status == self._given_up(row)
+
+    def _given_up(self, row: Whale) -> str:
+        """Return what one that left the mempool is called, by its age when that was told."""
+        told_at = datetime.fromisoformat(self.watch.store.told("status_update", row.txid)[-1]["at"])
+        return "expired" if (told_at - row.timestamp).total_seconds() >= LIFETIME_SECONDS else "dropped"
+
+    def _assert_judged(self, row: WhalePrediction) -> None:
+        """Fail unless a prediction is about the version of its payment that is in the chain, or else that waits."""
+        assert_published(self.watch.store, row)
+        versions = versions_of(self.watch.store, row.txid)
+        assert row.final_txid in versions
+        mined = {each.txid: block.block.height for block in self._blocks() for each in block.transactions}
+        if not versions.isdisjoint(mined):
+            assert (row.outcome, row.outcome_block) == ("confirmed", mined.get(row.final_txid))
+        elif any(txid in self.node.pool for txid in versions):
+            assert row.outcome == "pending"
+            assert row.final_txid in self.node.pool
+        else:
+            assert row.outcome in {"dropped", "expired", "conflicted"}
+        assert row.on_time == is_on_time(row, row.outcome, row.outcome_block)
 
     def _was_heard(self, transaction: Sent) -> bool:
         """Return whether both messages about its entering reached the present detector."""
@@ -158,8 +190,10 @@ class StormyStory(Story):
         return is_read and transaction.txid_bytes in bodies.get(Topic.ADDED, set())
 
     def _is_mined(self, transaction: Sent) -> bool:
-        blocks = [self.node.chain.blocks[each] for each in self.node.chain.active]
-        return any(transaction.txid == each.txid for block in blocks for each in block.transactions)
+        return any(transaction.txid == each.txid for block in self._blocks() for each in block.transactions)
+
+    def _blocks(self) -> list[Mined]:
+        return [self.node.chain.blocks[each] for each in self.node.chain.active]
 
 
 def test_in_a_storm_no_whale_is_lost_or_told_of_twice() -> None:

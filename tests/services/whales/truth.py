@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 from tests.fakes.whale_node import SimulatedNode
 from tests.fakes.whale_transactions import Sent
+from tests.services.whales.predicted import Predicted
 
 AWAY_SECONDS = 600.0
+LIFETIME_SECONDS = 336 * 3_600.0
 
 
 @dataclass
@@ -19,6 +21,8 @@ class Fate:
     """What is believed of a transaction.
 
     Attributes:
+        seen_at: When that began.
+        prediction: The one that it was told of with, by the txid that it was published with.
         block: The one that decided.
         replaced_by: What may have taken its place: when a block leaves, several may have.
         left_at: When it was last in the mempool.
@@ -27,16 +31,19 @@ class Fate:
     transaction: Sent
     status: str
     is_alerted: bool
+    seen_at: float
+    prediction: str | None = None
     block: str | None = None
     replaced_by: frozenset[str] = frozenset()
     left_at: float | None = None
 
 
 class Truth:
-    """Fates by txid, of whales and of what took the place of one."""
+    """Fates by txid, of whales and of what took the place of one; and what was predicted of the first of these."""
 
     def __init__(self, node: SimulatedNode, threshold_sat: int) -> None:
         self.fates: dict[str, Fate] = {}
+        self.predicted: dict[str, Predicted] = {}
         self._node = node
         self._threshold_sat = threshold_sat
         self._active = list(node.chain.active)
@@ -49,17 +56,18 @@ class Truth:
                 fate.left_at = now_seconds
         self._notice_blocks_that_left(set(mempool), now_seconds)
         for transaction in mempool.values():
-            self._notice_waiting(transaction)
+            self._notice_waiting(transaction, now_seconds)
         for block_hash in self._node.chain.active:
             if block_hash not in self._active:
-                self._notice_block(block_hash)
+                self._notice_block(block_hash, now_seconds)
         self._active = list(self._node.chain.active)
 
     def pass_time(self, now_seconds: float) -> None:
         """Let go what has been away for too long."""
         for fate in self.fates.values():
             if fate.left_at is not None and now_seconds - fate.left_at > AWAY_SECONDS:
-                fate.status, fate.left_at = "dropped", None
+                is_old = now_seconds - fate.seen_at >= LIFETIME_SECONDS
+                fate.status, fate.left_at = "expired" if is_old else "dropped", None
 
     def is_whale(self, transaction: Sent) -> bool:
         return transaction.moved_sat >= self._threshold_sat
@@ -71,27 +79,50 @@ class Truth:
                 fate.status, fate.block, fate.is_alerted = "pending", None, True
                 fate.left_at = None if fate.transaction.txid in mempool else now_seconds
 
-    def _notice_waiting(self, transaction: Sent) -> None:
+    def _notice_waiting(self, transaction: Sent, now_seconds: float) -> None:
         rivals = [fate for fate in self.fates.values() if fate.status == "pending" and _are_rivals(fate, transaction)]
         fate = self.fates.get(transaction.txid)
         if fate is None and (rivals or self.is_whale(transaction)):
-            self.fates[transaction.txid] = Fate(transaction, "pending", is_alerted=self.is_whale(transaction))
+            fate = Fate(transaction, "pending", is_alerted=self.is_whale(transaction), seen_at=now_seconds)
+            self.fates[transaction.txid] = fate
+            self._predict(fate, rivals)
         elif fate is not None:
+            self._come_back(fate)
             fate.status, fate.left_at, fate.replaced_by = "pending", None, frozenset()
         for rival in rivals:
             waiting = [each for each in self._node.pool.transactions if _are_rivals(rival, each)]
             rival.status, rival.left_at = "replaced", None
             rival.replaced_by = frozenset(each.txid for each in waiting)
 
-    def _notice_block(self, block_hash: str) -> None:
+    def _predict(self, fate: Fate, rivals: list[Fate]) -> None:
+        """What was said of what it takes the place of goes on being about it; else a whale is predicted anew."""
+        txid = fate.transaction.txid
+        rivals.sort(key=lambda rival: rival.transaction.txid)
+        fate.prediction = next((rival.prediction for rival in rivals if rival.prediction), None)
+        if fate.prediction is None and fate.is_alerted:
+            fate.prediction = txid
+            self.predicted[txid] = Predicted(txid, self._node.chain.tip.block.height, about=txid)
+
+    def _come_back(self, fate: Fate) -> None:
+        """It waits again, or is in a block after all: so the predictions are about it, if none of them was settled."""
+        if fate.status in {"pending", "confirmed"}:
+            return
+        for each in self.predicted.values():
+            if fate.transaction.txid in each.versions and self.fates[each.about].status != "confirmed":
+                each.about = fate.transaction.txid
+
+    def _notice_block(self, block_hash: str, now_seconds: float) -> None:
         held = self._node.chain.blocks[block_hash].transactions
         spent = {outpoint for transaction in held for outpoint in transaction.outpoints}
         for transaction in held:
             fate = self.fates.get(transaction.txid)
             if fate is not None:
+                self._come_back(fate)
                 fate.status, fate.block, fate.left_at, fate.replaced_by = "confirmed", block_hash, None, frozenset()
             elif self.is_whale(transaction):
-                self.fates[transaction.txid] = Fate(transaction, "missed", is_alerted=False, block=block_hash)
+                self.fates[transaction.txid] = Fate(
+                    transaction, "missed", is_alerted=False, seen_at=now_seconds, block=block_hash
+                )
         for fate in self.fates.values():
             if fate.status == "pending" and not spent.isdisjoint(fate.transaction.outpoints):
                 fate.status, fate.block, fate.left_at = "conflicted", block_hash, None
