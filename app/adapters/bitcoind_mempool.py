@@ -27,7 +27,7 @@ from app.adapters.lean_http import LeanHttp
 from app.adapters.strange_json import NoJsonError, json_of
 from app.adapters.txid_list import TxidList
 from app.adapters.zmq_addresses import addresses_of
-from app.services.block_source import NodeError
+from app.services.block_source import BadBlockError, NodeError
 from app.services.whales.mempool_node import Snapshot
 
 if TYPE_CHECKING:
@@ -143,8 +143,16 @@ class BitcoindMempool:
         return self._blocks.block_hash(height)
 
     def raw_block(self, block_hash: str) -> bytes:
-        """Return the serialised block; raise BlockPrunedError when the node has deleted it."""
-        return self._blocks.raw_block(block_hash)
+        """Return the serialised block.
+
+        Raises:
+            BlockPrunedError: The node has deleted it.
+            BadBlockError: The node knows it, and cannot read it from its disk.
+        """
+        try:
+            return self._blocks.raw_block(block_hash)
+        except RpcMethodError as error:
+            raise BadBlockError(str(error)) from error
 
     def template(self) -> Template | None:
         """Return the next block as the node would mine it; None when it will not say, as one without peers."""

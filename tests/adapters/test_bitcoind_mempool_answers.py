@@ -16,7 +16,13 @@ from hypothesis import strategies as st
 from app.adapters.bitcoind_mempool import MAX_ANSWER_BYTES, BitcoindMempool, mempool_node
 from app.adapters.bitcoind_mempool_forms import sat_of
 from app.domain.whales.prevout import Outpoint
-from app.services.block_source import BlockPrunedError, NodeError, NodeNotReadyError, NodeUnreachableError
+from app.services.block_source import (
+    BadBlockError,
+    BlockPrunedError,
+    NodeError,
+    NodeNotReadyError,
+    NodeUnreachableError,
+)
 from tests.fakes.bitcoin_node import RefusedError
 from tests.fakes.json_rpc import JsonRpc, json_rpc
 from tests.fakes.trickle import ENDLESS_BODY, ENDLESS_HEAD, trickling
@@ -220,6 +226,12 @@ def test_a_node_without_undo_data_cannot_tell_what_was_spent(server: JsonRpc, no
     refuses(server, -1, "Block not available (pruned data)")
     assert node.mined(HASH, HASH) is None
     with pytest.raises(BlockPrunedError):
+        node.raw_block(HASH)
+
+
+def test_a_block_that_the_node_cannot_read_from_its_disk_is_bad(server: JsonRpc, node: BitcoindMempool) -> None:
+    refuses(server, -1, "Block not found on disk")
+    with pytest.raises(BadBlockError, match="not found on disk"):
         node.raw_block(HASH)
 
 

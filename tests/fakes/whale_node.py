@@ -107,6 +107,10 @@ class SimulatedNode:
         self.pool = Pool(self._say)
         self.losing = EVERY_TOPIC
 
+    def forget_tip(self) -> None:
+        """Lose the newest block, which was not on disk yet when the power was cut."""
+        del self.chain.blocks[self.chain.active.pop()]
+
     def start(self, *, is_mempool_kept: bool = True) -> None:
         """Come up again; the mempool is not loaded yet."""
         self.is_away, self.is_publishing = False, True
@@ -195,6 +199,8 @@ class SimulatedNode:
         self._asked("raw_block")
         if block_hash in self._pruned:
             raise BlockPrunedError(f"block {block_hash} is pruned")
+        if block_hash not in self.chain.blocks:
+            raise BlockUnknownError(f"no block {block_hash}")
         return self.chain.blocks[block_hash].block.raw
 
     def template(self) -> Template | None:

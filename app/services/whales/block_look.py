@@ -26,6 +26,10 @@ class BlockLook(NamedTuple):
     vsize_vb: int
 
 
+# Of a block that nobody can look through.
+UNSEEN = BlockLook([], [], 0)
+
+
 def look_through(raw: bytes, threshold_sat: int, followed: Container[bytes]) -> BlockLook:
     """Return what is in a serialised block; raise MalformedBlockError.
 

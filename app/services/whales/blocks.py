@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from app.domain.blocks.malformed import MalformedBlockError
-from app.services.block_source import BadBlockError, BlockPrunedError
-from app.services.whales.block_look import BlockLook, look_through
+from app.services.block_source import BlockUnknownError
+from app.services.whales.block_look import UNSEEN
+from app.services.whales.block_reader import BlockReader
 from app.services.whales.catching_up import CatchingUp
 from app.services.whales.examination import Looked, new_whale
 from app.services.whales.followed import outpoints_of
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from app.domain.mempool.outlook import Outlook
     from app.domain.whales.parts import Parts
+    from app.services.whales.block_look import BlockLook
     from app.services.whales.candidates import Candidates
     from app.services.whales.chain import Chain, Step
     from app.services.whales.clocks import Clocks
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from app.services.whales.mempool_node import BlockPlace, MempoolNode
     from app.services.whales.mempool_view import MempoolView
     from app.services.whales.whale_store import Whale, WhalePrediction, WhaleStore
-
-_log = logging.getLogger(__name__)
 
 # A block may carry a time that far from ours; what is older was mined while nobody looked.
 _FRESH = timedelta(hours=2)
@@ -84,6 +82,7 @@ class Blocks:
         self._draft = draft
         self._limits = limits
         self._clocks = clocks
+        self._reader = BlockReader(node, followed, limits.threshold_sat)
         self._catching_up = CatchingUp(node, clocks)
         # Up to here it has been told that outcomes are final.
         self._final_height = -1
@@ -120,10 +119,15 @@ class Blocks:
         step = self._chain.next_step(self._node, self._clocks.seconds())
         if step is None:
             return
-        if step.is_connect:
-            self._connect(step)
-        else:
+        if not step.is_connect:
             self._disconnect(step)
+            return
+        try:
+            self._connect(step)
+        except BlockUnknownError:
+            # A node that was killed comes back without its last blocks.
+            self._chain.forget_the_way()
+            raise
 
     def _is_history(self) -> bool:
         """Return whether the node is in initial block download; what it says of blocks says nothing of whales then."""
@@ -139,13 +143,8 @@ class Blocks:
     def _connect(self, step: Step) -> None:
         place = step.place
         at = self._time_of(place)
-        look = self._look(place)
-        if look is None:
-            # It stays unknown which whales it held; the chain goes on.
-            self._chain.lost_blocks += 1
-            self._draft.block(self._flow_of(place, [], at, is_connected=True))
-            self._chain.done(step)
-            return
+        # Of one that cannot be had it stays unknown which whales it held; the chain goes on.
+        look = self._reader.look(place.block_hash) or UNSEEN
         held, unknown = self._whales_of(look, place, at)
         rivals = self._conflicting(look)
         final = self._final_with(place)
@@ -159,7 +158,10 @@ class Blocks:
         self._fates.finish(final, predictions, at)
         self._draft.block(self._flow_of(place, [*held, *unknown], self._clocks.now(), is_connected=True))
         self._final_height = max(self._final_height, place.height - self._limits.final_confirmations + 1)
-        self._forget(look, at)
+        if look is UNSEEN:
+            self._chain.lost_blocks += 1
+        else:
+            self._forget(look, at)
         self._chain.done(step)
 
     def _disconnect(self, step: Step) -> None:
@@ -219,17 +221,6 @@ class Blocks:
         """Return when a block came: now, unless it came long before anybody looked."""
         now, told = self._clocks.now(), datetime.fromtimestamp(place.time, UTC)
         return told if now - told > _FRESH else now
-
-    def _look(self, place: BlockPlace) -> BlockLook | None:
-        try:
-            raw = self._node.raw_block(place.block_hash)
-        except BlockPrunedError:
-            _log.warning("a block was deleted before it was looked through", extra={"block": place.block_hash})
-            return None
-        try:
-            return look_through(raw, self._limits.threshold_sat, self._followed.outpoints)
-        except MalformedBlockError as error:
-            raise BadBlockError(f"bitcoind gave a block {place.block_hash} that is none: {error}") from error
 
     def _whales_of(self, look: BlockLook, place: BlockPlace, at: datetime) -> tuple[list[Whale], list[Whale]]:
         """Return the whales of a block that were known, and those that were not."""

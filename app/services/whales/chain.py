@@ -95,8 +95,7 @@ class Chain:
     def disconnected(self, block_hash: str, now_seconds: float) -> None:
         """The node said that it disconnected a block."""
         self._targets.append(Target(block_hash, "disconnected", now_seconds))
-        # The way that was known may lead over it.
-        self._forget_the_way()
+        self.forget_the_way()
 
     def lead_to(self, tip: BlockPlace, due_seconds: float) -> bool:
         """The node's tip is here; until it is due the stream may tell how it came there.
@@ -115,13 +114,18 @@ class Chain:
     def stay(self) -> None:
         """Whatever was said of blocks, go nowhere."""
         self._targets.clear()
-        self._forget_the_way()
+        self.forget_the_way()
 
     def let_the_stream_tell(self, until_seconds: float) -> None:
         """Go to no tip before: the stream has not yet told all that happened before the snapshot that showed it."""
         for at, target in enumerate(self._targets):
             if target.said == "tip":
                 self._targets[at] = target._replace(due_seconds=max(target.due_seconds, until_seconds))
+
+    def forget_the_way(self) -> None:
+        """Find it anew: the one that was known may lead over blocks that are not there any longer."""
+        self._ascent = None
+        self._route.clear()
 
     def next_step(self, node: MempoolNode, now_seconds: float) -> Step | None:
         """Return what is to be done next; raise NodeError when the node does not tell the way.
@@ -158,10 +162,6 @@ class Chain:
     def _due(self, now_seconds: float) -> Target | None:
         """Return the first target whose time has come: what a snapshot foretold holds up nothing that was said."""
         return next((target for target in self._targets if target.due_seconds <= now_seconds), None)
-
-    def _forget_the_way(self) -> None:
-        self._ascent = None
-        self._route.clear()
 
     def _way_to(self, node: MempoolNode, target: Target) -> Sequence[Step] | None:
         """Return the blocks that leave, newest first, and then those that join, oldest first.

@@ -159,7 +159,12 @@ class MempoolNode(Protocol):
         """Return the hash of the active chain's block at `height`; raise BlockUnknownError above the tip."""
 
     def raw_block(self, block_hash: str) -> bytes:
-        """Return the serialised block; raise BlockPrunedError when the node has deleted it."""
+        """Return the serialised block.
+
+        Raises:
+            BlockPrunedError: The node has deleted it.
+            BadBlockError: It knows it, and cannot give it.
+        """
 
     def template(self) -> Template | None:
         """Return the next block as the node would mine it; None when it will not say."""
