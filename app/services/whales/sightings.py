@@ -81,9 +81,12 @@ class Sightings:
         self._draft = draft
         self._limits = limits
         self._clocks = clocks
+        # Known whales that are in the mempool again, by the block that is still to leave the chain before.
+        self._until_it_leaves: dict[str, tuple[str, Candidate]] = {}
 
     def look(self) -> None:
         """Look at some of the candidates; may raise NodeError or StorageError, and what is not settled then stays."""
+        self._go_on_with_those_whose_block_left()
         ready = self._candidates.ready(_BATCH)
         if ready:
             entries = self._examination.entries(list(ready))
@@ -123,9 +126,13 @@ class Sightings:
         """A known whale: it is in the mempool, maybe again, or only its bytes came once more."""
         whale = self._followed.get(known.txid) or known
         if asked.entry is not None:
+            if whale.block_hash and self._chain.holds(whale.block_hash):
+                # Of a node in initial block download one learns hours later that it leaves.
+                self._until_it_leaves[whale.txid] = whale.block_hash, asked.candidate
+                self._candidates.done(whale.txid)
+                return
             rivals = self._followed.rivals(whale.txid, asked.parts.spent)
-            if self._has_to_wait(rivals) or (whale.block_hash and self._chain.holds(whale.block_hash)):
-                # The block that decided about it leaves the chain first.
+            if self._has_to_wait(rivals):
                 return
             predictions = self._predictions([whale], rivals)
             if whale.status != "pending":
@@ -135,6 +142,11 @@ class Sightings:
             self._fates.stay(whale)
             self._fates.replace(rivals, predictions, whale, self._clocks.now())
         self._candidates.done(whale.txid)
+
+    def _go_on_with_those_whose_block_left(self) -> None:
+        for txid, (block_hash, candidate) in list(self._until_it_leaves.items()):
+            if not self._chain.holds(block_hash) and self._candidates.add(txid, candidate.raw, candidate.source):
+                del self._until_it_leaves[txid]
 
     def _has_to_wait(self, rivals: Sequence[Whale]) -> bool:
         """Return whether something about these has to be written first: what the store says has to be true."""

@@ -71,3 +71,24 @@ def test_a_whale_that_waits_meanwhile_is_told_of(watch: Watch) -> None:
     whale = watch.send(150)
     watch.wait(2)
     assert len(watch.alerts(whale)) == 1
+
+
+def test_a_whale_whose_block_left_meanwhile_is_no_work_until_its_leaving_is_looked_at() -> None:
+    watch = Watch()
+    watch.start()
+    whale = watch.send(150)
+    watch.turns()
+    watch.node.mine(whale)
+    watch.turns()
+    watch.node.is_catching_up = True
+    watch.node.take_back()
+    watch.wait(5)
+    watch.node.requests.clear()
+    watch.wait(60)
+    assert not watch.detector.has_work
+    assert watch.node.requests.count("entries") == 0
+    watch.node.is_catching_up = False
+    watch.wait(20)
+    assert watch.updates(whale)[1:] == [("confirmed", "pending", "reorganisation")]
+    watch.wait(1_200, step_seconds=10)
+    assert watch.whale(whale).status == "pending"
