@@ -175,8 +175,8 @@ class Blocks:
         for whale in whales:
             if not self._view.knows(bytes.fromhex(whale.txid)):
                 self._fates.leave(whale, now, self._clocks.seconds())
-        if len(held) < len(whales):
-            # What wanted the coins of these may be in the mempool now, and has been of no interest.
+        if len(held) < len(whales) or any(map(self._rivals_of, whales)):
+            # What spends the coins of these may be in the mempool now, and was looked at when they were of no interest.
             self._view.read_all_again()
         self._final_height = min(self._final_height, place.height - 1)
         self._chain.done(step)

@@ -268,3 +268,21 @@ def test_what_took_the_place_of_a_whale_while_a_block_had_ended_it_is_found_when
     watch.wait(5)
     assert watch.whale(whale).status == "replaced"
     assert watch.whale(whale).replaced_by == later.txid
+
+
+def test_what_took_the_place_of_a_whale_before_its_block_was_seen_to_leave_is_found_then(watch: Watch) -> None:
+    coin = watch.coin(200)
+    whale = watch.send(150, coin)
+    watch.turns()
+    watch.node.mine(whale)
+    watch.turns()
+    watch.node.failing = frozenset({"place_of"})
+    watch.node.take_back()
+    replacement = watch.send(151, coin, fee_sat=9_000)
+    watch.turns()
+    watch.node.failing = NO_TOPIC
+    watch.wait(5)
+    assert watch.updates(whale)[1:] == [("confirmed", "pending", "reorganisation"), ("pending", "replaced", None)]
+    watch.node.mine(replacement)
+    watch.turns()
+    assert {each.outcome for each in watch.store.outcomes.values()} == {"confirmed"}
