@@ -34,3 +34,6 @@ class EventLog(Protocol):
 
     def after(self, event_id: int, limit: int) -> Sequence[Event]:
         """Return up to `limit` entries with ids above `event_id`, oldest first."""
+
+    def last_before(self, moment: datetime) -> int:
+        """Return the id of the newest entry that was made before `moment`, 0 if there is none."""

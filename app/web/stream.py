@@ -20,6 +20,8 @@ from app.web.response_headers import send_headers
 from app.web.stream_admission import Admission
 from app.web.stream_connection import Connection
 from app.web.stream_deadlines import Deadlines
+from app.web.stream_entry import Entrance
+from app.web.stream_guard import guarded
 from app.web.stream_hub import Hub
 from app.web.stream_limits import StreamLimits
 from app.web.stream_revocation import end_what_was_revoked
@@ -55,6 +57,7 @@ def create_stream(  # noqa: PLR0913 - one call a process, every value named
     """Return the application, which follows `log` from now on; `hearing` tells when there is something to read."""
     hub = Hub(log, limits.ping_seconds)
     deadlines = Deadlines()
+    entrance = Entrance(access)
     admission = Admission(limits, allowed_origins, lambda: len(hub))
     app = Flask(__name__, static_folder=None)
     app.config["SOCK_SERVER_OPTIONS"] = {"thread_class": _NoThread}
@@ -74,10 +77,13 @@ def create_stream(  # noqa: PLR0913 - one call a process, every value named
         server.connected = False
         descriptor = take_over(server.sock)
         try:
-            Connection(descriptor, hub, access, deadlines, limits).begin()
+            connection = Connection(descriptor, hub, entrance, deadlines, limits)
         except Exception:  # noqa: BLE001 - Flask would answer it, and the client expects frames
             _log.exception("a connection failed")
             os.close(descriptor)
+            return
+        with guarded(connection):
+            connection.begin()
 
     sock = Sock(app)
     for path in PATHS:

@@ -57,7 +57,10 @@ class Listener(Protocol):
     """One who is told."""
 
     def deliver(self, bundle: Bundle) -> None:
-        """Take what of `bundle` is due; never waits, never fails."""
+        """Take what of `bundle` is due; never waits."""
+
+    def give_up(self) -> None:
+        """Take notice of the exception that `deliver` has raised; never fails."""
 
 
 class Broadcast:
@@ -107,7 +110,10 @@ class Broadcast:
             for start in range(0, len(listeners), _CLIENTS_AT_ONCE):
                 bundle = Bundle(self._first())
                 for listener in listeners[start : start + _CLIENTS_AT_ONCE]:
-                    listener.deliver(bundle)
+                    try:
+                        listener.deliver(bundle)
+                    except Exception:  # noqa: BLE001 - whatever it is, it is about this listener
+                        listener.give_up()
                 give_way()
             self._drop(self._in_round)
         self._is_going = False

@@ -18,10 +18,10 @@ from app.web.stream_subscription import Subscription
 if TYPE_CHECKING:
     from wsproto.frame_protocol import Frame
 
-    from app.services.stream_access import StreamAccess
     from app.services.tokens import Grant
     from app.web.stream_broadcast import Bundle
     from app.web.stream_deadlines import Deadlines
+    from app.web.stream_entry import Entrance
     from app.web.stream_hub import Hub
     from app.web.stream_limits import StreamLimits
 
@@ -32,7 +32,7 @@ class Connection:
     Args:
         descriptor: Of the accepted socket, after the handshake; closed in the end, once `begin` was called.
         hub: Knows the client once it has shown who it is.
-        access: Decides who it is.
+        entrance: Decides who it is.
         deadlines: Calls `look` when something is due.
         limits: What it may take.
     """
@@ -52,7 +52,7 @@ class Connection:
     )
 
     def __init__(
-        self, descriptor: int, hub: Hub, access: StreamAccess, deadlines: Deadlines, limits: StreamLimits
+        self, descriptor: int, hub: Hub, entrance: Entrance, deadlines: Deadlines, limits: StreamLimits
     ) -> None:
         now = time.monotonic()
         self._socket = ClientSocket(descriptor, limits.backlog_bytes, self)
@@ -66,7 +66,7 @@ class Connection:
         # Whether what the client sends has to wait for the answer of the database.
         self._is_waiting = False
         self.subscription = Subscription(self, self._socket.outbox, hub, limits)
-        self._conversation = Conversation(self, hub, access, limits, now)
+        self._conversation = Conversation(self, hub, entrance, limits, now)
 
     def begin(self) -> None:
         """Serve the client from now on, until one side ends it."""
@@ -79,12 +79,12 @@ class Connection:
         self._socket.outbox.send(frame)
 
     def deliver(self, bundle: Bundle) -> None:
-        """Send what of `bundle` the client is due; never fails."""
-        try:
-            self.subscription.deliver(bundle)
-        # As `guarded`, which takes a tenth as long as all of this.
-        except Exception:  # noqa: BLE001 - whatever it is, it is about this client
-            give_up(self)
+        """Send what of `bundle` the client is due."""
+        self.subscription.deliver(bundle)
+
+    def give_up(self) -> None:
+        """End it for the exception that is being handled."""
+        give_up(self)
 
     def close(self, code: Close, reason: str) -> None:
         """End it from our side; returns at once."""
@@ -160,13 +160,17 @@ class Connection:
 
     def _handle(self, frame: Frame) -> None:
         self._heard_at = time.monotonic()
-        if not self._conversation.allows(frame, self._heard_at):
+        if frame.opcode is Opcode.CLOSE:
+            self._answer(frame)
+        elif not self._conversation.allows(frame, self._heard_at):
             self.close(Close.RATE, "too many messages")
         elif frame.opcode is Opcode.PING:
             self._socket.pong(frame)
-        elif frame.opcode is not Opcode.CLOSE:
+        else:
             self._conversation.take(frame)
-        elif self._socket.answer(frame):
+
+    def _answer(self, close: Frame) -> None:
+        if self._socket.answer(close):
             self.release()
         else:
             self._see_off(self._limits.linger_seconds)

@@ -9,16 +9,16 @@ from wsproto.frame_protocol import Opcode
 
 from app.web import stream_messages as messages
 from app.web.close_codes import Close
-from app.web.stream_entry import TurnedAwayError, bad_frame, entry, unauthenticated
+from app.web.stream_entry import TurnedAwayError, bad_frame, unauthenticated
 from app.web.stream_guard import guarded
 from app.web.stream_limits import Allowance
 
 if TYPE_CHECKING:
     from wsproto.frame_protocol import Frame
 
-    from app.services.stream_access import StreamAccess
     from app.services.tokens import Grant
     from app.web.stream_connection import Connection
+    from app.web.stream_entry import Entrance
     from app.web.stream_hub import Hub
     from app.web.stream_limits import StreamLimits
 
@@ -29,19 +29,17 @@ class Conversation:
     Args:
         connection: The client's.
         hub: Can welcome nobody before it has begun.
-        access: Decides who the client is.
+        entrance: Decides who the client is.
         limits: What it may say.
         now: Monotonic.
     """
 
-    __slots__ = ("_access", "_allowance", "_connection", "_grant", "_hub", "_limits", "_text")
+    __slots__ = ("_allowance", "_connection", "_entrance", "_grant", "_hub", "_limits", "_text")
 
-    def __init__(
-        self, connection: Connection, hub: Hub, access: StreamAccess, limits: StreamLimits, now: float
-    ) -> None:
+    def __init__(self, connection: Connection, hub: Hub, entrance: Entrance, limits: StreamLimits, now: float) -> None:
         self._connection = connection
         self._hub = hub
-        self._access = access
+        self._entrance = entrance
         self._limits = limits
         self._allowance = Allowance(limits.messages_per_second, limits.message_burst, now)
         self._text = ""
@@ -55,7 +53,7 @@ class Conversation:
         """Take a frame, or what has come of one.
 
         Raises:
-            TurnedAwayError: The connection ends for what it says.
+            TurnedAwayError: It is refused what it asks for.
         """
         if part.opcode is Opcode.BINARY:
             raise bad_frame("messages are JSON text, not binary")
@@ -89,7 +87,7 @@ class Conversation:
     def _authenticate(self, message: messages.Auth) -> None:
         """Ask the database, in a greenlet that lives as long as that takes."""
         with guarded(self._connection):
-            grant = entry(self._access, message, self._grant)
+            grant = self._entrance.enter(message, self._grant)
             if not self._hub.has_begun:
                 raise TurnedAwayError(Close.TRY_LATER, "unavailable", "the log cannot be read yet; try again later")
             self._grant = grant

@@ -33,14 +33,18 @@ def guarded(connection: Connection) -> Iterator[None]:
 
 
 def give_up(connection: Connection) -> None:
-    """Make an end of `connection` for the exception that is being handled, and log it."""
+    """Make an end of `connection` for the exception that is being handled, and log it; never fails."""
     _log.exception("serving a client failed")
-    if connection.is_open:
-        connection.close(Close.FAILED, "something failed here; connect again")
-    else:
-        connection.release()
+    try:
+        if connection.is_open:
+            connection.close(Close.FAILED, "something failed here; connect again")
+        else:
+            connection.release()
+    except Exception:  # noqa: BLE001 - those who call go on with the next client
+        _log.exception("ending a connection failed")
 
 
 def _turn_away(connection: Connection, refusal: TurnedAwayError) -> None:
     connection.send(messages.frame(messages.Error(refusal.code, str(refusal))))
-    connection.close(refusal.close, str(refusal))
+    if refusal.close is not None:
+        connection.close(refusal.close, str(refusal))

@@ -7,20 +7,31 @@ from typing import TYPE_CHECKING
 from gevent.event import Event as Signal
 
 from app.web import stream_messages as messages
+from app.web.giving_way import Turns
 from app.web.stream_broadcast import Broadcast
+from app.web.stream_guard import guarded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from app.services.event_log import Event, EventLog
     from app.services.tokens import Grant
     from app.web.close_codes import Close
     from app.web.stream_connection import Connection
 
 
+# Two, so that while the database answers one something can be sent to another.
+_READERS = 2
+
+
 class Hub:
     """Takes the entries of `log` from its follower and sends each to all who subscribed.
 
+    What fails with one client ends its connection, and the others are told all the same.
+
     Attributes:
         log: The log itself, for those who have to catch up.
+        readers: Whose turn it is to read it for that: live events must not wait for hundreds who come back at once.
         identity: Of the log.
         position: Id of the newest entry that was published.
         has_begun: Whether the log could be read yet, so that both are known.
@@ -28,6 +39,7 @@ class Hub:
 
     def __init__(self, log: EventLog, heartbeat_seconds: float) -> None:
         self.log = log
+        self.readers = Turns(_READERS)
         self.identity = ""
         self.position = 0
         self.has_begun = False
@@ -87,8 +99,7 @@ class Hub:
     def close_all(self, code: Close, reason: str, timeout_seconds: float) -> None:
         """Close every connection, and wait that long for the clients to have read why."""
         self._last_left.clear()
-        for connection in list(self._all):
-            connection.close(code, reason)
+        _each(self._all, lambda connection: connection.close(code, reason))
         if self._all:
             self._last_left.wait(timeout_seconds)
 
@@ -97,8 +108,7 @@ class Hub:
         self.identity, self.position = identity, position
         self._broadcast.clear()
         if self.has_begun:
-            for connection in list(self._known):
-                connection.subscription.restart()
+            _each(self._known, lambda connection: connection.subscription.restart())
         self.has_begun = True
 
     def publish(self, event: Event) -> None:
@@ -122,9 +132,15 @@ class Hub:
         self._tell(messages.frame(messages.Connection(status="recovered")))
 
     def _tell(self, frame: bytes) -> None:
-        for connection in list(self._known):
-            connection.send(frame)
+        _each(self._known, lambda connection: connection.send(frame))
 
     @staticmethod
     def _degraded_frame(reason: str) -> bytes:
         return messages.frame(messages.Connection(status="degraded", reason=reason))
+
+
+def _each(connections: Iterable[Connection], do: Callable[[Connection], None]) -> None:
+    # Of those that there are now: some leave by what is done.
+    for connection in list(connections):
+        with guarded(connection):
+            do(connection)

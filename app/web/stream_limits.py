@@ -20,7 +20,8 @@ class StreamLimits:
         message_bytes: Largest message of a client.
         messages_per_second: That a client may send on average.
         message_burst: That it may send at once.
-        backlog_bytes: Waiting for one client beyond what the kernel holds for it (64 KiB).
+        backlog_bytes: Waiting for one client beyond what the kernel takes for it (64 KiB).
+        stall_seconds: For which more than half of that may wait while a client is sent what it missed.
         replay_age: Of the oldest event that is sent again after a reconnect.
         connects_per_minute: From one address.
         connections: In all.
@@ -37,6 +38,7 @@ class StreamLimits:
     messages_per_second: float = 20
     message_burst: int = 40
     backlog_bytes: int = 64 * 1024
+    stall_seconds: float = 30
     replay_age: timedelta = timedelta(hours=24)
     connects_per_minute: int = 100
     connections: int = 6_000

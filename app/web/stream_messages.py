@@ -97,7 +97,7 @@ class ResyncRequired(_Server, tag="resync_required"):
 
 
 class Error(_Server, tag="error"):
-    """Says what was wrong, before the connection is closed for it."""
+    """Says what was wrong, before the connection is closed for it, or why a token could not be renewed yet."""
 
     code: ErrorCode
     message: str

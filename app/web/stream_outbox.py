@@ -59,6 +59,11 @@ class Outbox:
         self._room: Event | None = None
         self.waiting_bytes = 0
 
+    @property
+    def free_bytes(self) -> int:
+        """Return how much more may wait."""
+        return self._limit_bytes - self.waiting_bytes
+
     def send(self, frame: bytes) -> None:
         """Write `frame`, or several in a row, after those that wait; after `finish` or a break, drop it."""
         if self._is_last:
@@ -86,11 +91,17 @@ class Outbox:
             self._write_at_once(frame)
 
     def wait_for_room(self, timeout_seconds: float) -> bool:
-        """Return whether at least half of the limit became free within `timeout_seconds`."""
+        """Return whether at least half of the limit became free within `timeout_seconds`, or somebody called `wake`."""
         if self._has_room():
             return True
         self._room = self._room or Event()
         return bool(self._room.wait(timeout_seconds))
+
+    def wake(self) -> None:
+        """Let whoever waits for room go on, though there is none."""
+        if self._room is not None:
+            self._room.set()
+            self._room = None
 
     def close(self) -> None:
         """Drop what waits and let go of the descriptor."""
@@ -151,6 +162,5 @@ class Outbox:
         return self.waiting_bytes <= self._limit_bytes // 2
 
     def _tell_of_room(self) -> None:
-        if self._room is not None and self._has_room():
-            self._room.set()
-            self._room = None
+        if self._has_room():
+            self.wake()

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _READABLE = 1
 _CHUNK_BYTES = 4096
-_KERNEL_BYTES = 64 * 1024
+# The kernel takes twice that, since it counts what it needs beside the bytes.
+_KERNEL_BYTES = 32 * 1024
 _RELEASED = -1
 
 

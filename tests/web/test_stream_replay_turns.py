@@ -14,6 +14,7 @@ import gevent
 import pytest
 
 from app.services.event_log import Event
+from app.web.giving_way import Turns
 from app.web.stream_broadcast import Bundle
 from app.web.stream_limits import StreamLimits
 from app.web.stream_messages import Subscribe, event_frame
@@ -37,10 +38,11 @@ class Client:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
         self.sockets = (ours, self._theirs)
         self.events = [event(number) for number in range(1, EVENTS + 1)]
-        connection = SimpleNamespace(fall_behind=self._fail, release=self._fail, close=self._fail)
-        self.hub = SimpleNamespace(log=self, position=EVENTS, identity="a log", tell=lambda _: None)
+        connection = SimpleNamespace(fall_behind=self._fail, release=self._fail, close=self._fail, is_open=True)
+        self.hub = SimpleNamespace(log=self, readers=Turns(2), position=EVENTS, identity="a log", tell=lambda _: None)
         self.outbox = Outbox(ours.fileno(), BACKLOG_BYTES, connection)
         self.subscription = Subscription(connection, self.outbox, self.hub, StreamLimits())  # type: ignore[arg-type]
+        connection.subscription = self.subscription
 
     def last_id(self) -> int:
         return self.events[-1].id

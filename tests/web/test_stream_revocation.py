@@ -17,6 +17,7 @@ from app.services.tokens import Grant, TokenVerifier
 from app.web.close_codes import Close
 from app.web.stream_connection import Connection
 from app.web.stream_deadlines import Deadlines
+from app.web.stream_entry import Entrance
 from app.web.stream_hub import Hub
 from app.web.stream_limits import StreamLimits
 
@@ -78,7 +79,7 @@ def test_a_closing_connection_is_not_looked_at_again(
     access: StreamAccess, sqlite_database: Database, client: tuple[socket.socket, socket.socket]
 ) -> None:
     hub = Hub(DatabaseEventLog(sqlite_database), heartbeat_seconds=30)
-    connection = Connection(client[0].detach(), hub, access, Deadlines(), StreamLimits(linger_seconds=0))
+    connection = Connection(client[0].detach(), hub, Entrance(access), Deadlines(), StreamLimits(linger_seconds=0))
     connection.begin()
     hub.welcome(connection, grant())
     assert hub.grants == [(connection, grant())]

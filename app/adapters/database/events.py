@@ -88,6 +88,13 @@ class DatabaseEventLog:
         with self._database.reading() as connection:
             return [Event(*row) for row in connection.execute(statement)]
 
+    def last_before(self, moment: datetime) -> int:
+        """Return the id of the newest entry that was made before `moment`, 0 if there is none."""
+        # By the index on the time: to ask for the highest id would look at all that are older.
+        newest_first = select(EventRow.id).order_by(EventRow.created_at.desc(), EventRow.id.desc()).limit(1)
+        with self._database.reading() as connection:
+            return connection.execute(newest_first.where(EventRow.created_at < moment)).scalar() or 0
+
     def news(self, event_id: int, limit: int) -> tuple[str, Sequence[Event]]:
         """Return `identity` and what `after` returns, as they were at one moment, for the price of one."""
         with self._database.reading() as connection:
