@@ -138,10 +138,6 @@ class BitcoindMempool:
         """Return where a block stands; raise BlockUnknownError."""
         return self._rpc.call_for(BlockHeader, "getblockheader", block_hash).place()
 
-    def hash_at(self, height: int) -> str:
-        """Return the hash of the active chain's block at `height`; raise BlockUnknownError above the tip."""
-        return self._blocks.block_hash(height)
-
     def raw_block(self, block_hash: str) -> bytes:
         """Return the serialised block.
 

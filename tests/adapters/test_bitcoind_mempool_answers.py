@@ -50,7 +50,6 @@ QUESTIONS: dict[str, Callable[[BitcoindMempool], object]] = {
     "getrawtransaction of a block": lambda node: node.mined(HASH, HASH),
     "getbestblockhash": BitcoindMempool.best_block,
     "getblockheader": lambda node: node.place_of(HASH),
-    "getblockhash": lambda node: node.hash_at(7),
     "getblock": lambda node: node.raw_block(HASH),
     "getblocktemplate": BitcoindMempool.template,
 }

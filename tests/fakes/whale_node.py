@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from app.domain.whales.prevout import Outpoint, Prevout
 from app.services.block_source import BlockPrunedError, BlockUnknownError, NodeStatus, NodeUnreachableError
 from app.services.whales.mempool_node import BlockPlace, Entry, Heard, Mined, Snapshot, Template, Topic
-from tests.fakes.whale_chain import FIRST_HEIGHT, SimulatedChain, coinbase_of
 from tests.fakes.whale_chain import Mined as MinedBlock
+from tests.fakes.whale_chain import SimulatedChain, coinbase_of
 from tests.fakes.whale_clock import SimulatedClock
 from tests.fakes.whale_mempool import Announcer, Pool
 from tests.fakes.whale_transactions import Coin, Sent
@@ -188,12 +188,6 @@ class SimulatedNode:
     def place_of(self, block_hash: str) -> BlockPlace:
         self._asked("place_of")
         return self.chain.place_of(block_hash)
-
-    def hash_at(self, height: int) -> str:
-        self._asked("hash_at")
-        if height > self.chain.tip.block.height:
-            raise BlockUnknownError(f"no block at {height}")
-        return self.chain.active[height - FIRST_HEIGHT]
 
     def raw_block(self, block_hash: str) -> bytes:
         self._asked("raw_block")

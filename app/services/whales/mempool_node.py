@@ -155,9 +155,6 @@ class MempoolNode(Protocol):
     def place_of(self, block_hash: str) -> BlockPlace:
         """Return where a block stands; raise BlockUnknownError."""
 
-    def hash_at(self, height: int) -> str:
-        """Return the hash of the active chain's block at `height`; raise BlockUnknownError above the tip."""
-
     def raw_block(self, block_hash: str) -> bytes:
         """Return the serialised block.
 
