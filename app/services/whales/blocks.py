@@ -145,6 +145,7 @@ class Blocks:
         at = self._time_of(place)
         # Of one that cannot be had it stays unknown which whales it held; the chain goes on.
         look = self._reader.look(place.block_hash) or UNSEEN
+        self._followed.recall(self._store, (outpoint for each in look.worth_a_look for outpoint in each.spent))
         held, unknown = self._whales_of(look, place, at)
         rivals = self._conflicting(look)
         final = self._final_with(place)

@@ -10,16 +10,20 @@ from app.domain.whales.prevout import Outpoint
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
-    from app.services.whales.whale_store import Whale
+    from app.services.whales.whale_store import Whale, WhaleStore
+
+# That are remembered of whales that were let go: some megabytes.
+_MOST_OUTPOINTS = 20_000
 
 
 class Followed:
-    """Whales by txid, and by what they spend."""
+    """Whales by txid, and by what they spend; of those that were let go lately, no more than that is kept."""
 
     def __init__(self) -> None:
         self._whales: dict[str, Whale] = {}
         # More than one when a reorganisation took back what had decided between them.
         self._spenders: dict[bytes, tuple[str, ...]] = {}
+        self._let_go: dict[str, Sequence[bytes]] = {}
         # By the monotonic clock; whatever the time of day does meanwhile.
         self._left_at_seconds: dict[str, float] = {}
 
@@ -33,7 +37,7 @@ class Followed:
 
     @property
     def outpoints(self) -> Container[bytes]:
-        """All that they spend, as it stands in transactions."""
+        """All that they spend, and those that were let go, as it stands in transactions."""
         return self._spenders
 
     def get(self, txid: str) -> Whale | None:
@@ -44,16 +48,13 @@ class Followed:
         """Follow a whale."""
         self.remove(whale.txid)
         self._whales[whale.txid] = whale
-        for outpoint in outpoints_of(whale):
-            self._spenders[outpoint] = (*self._spenders.get(outpoint, ()), whale.txid)
+        self._note(whale.txid, outpoints_of(whale))
 
     def remove(self, txid: str) -> None:
         """Follow it no longer; what another whale spends as well stays known of that one."""
         whale = self._whales.pop(txid, None)
         self._left_at_seconds.pop(txid, None)
-        if whale is None:
-            return
-        for outpoint in outpoints_of(whale):
+        for outpoint in self._let_go.pop(txid, ()) if whale is None else outpoints_of(whale):
             others = tuple(other for other in self._spenders[outpoint] if other != txid)
             if others:
                 self._spenders[outpoint] = others
@@ -61,9 +62,20 @@ class Followed:
                 del self._spenders[outpoint]
 
     def rivals(self, txid: str, spent: Iterable[bytes]) -> Sequence[Whale]:
-        """Return the whales other than `txid` that spend one of `spent`, each once."""
-        found = {other for outpoint in spent for other in self._spenders.get(outpoint, ())}
+        """Return the whales other than `txid` that spend one of `spent`, each once; first `recall` those let go."""
+        found = self._spenders_of(spent) & self._whales.keys()
         return [self._whales[other] for other in sorted(found - {txid})]
+
+    def recall(self, store: WhaleStore, spent: Iterable[bytes]) -> None:
+        """Follow those again that were let go, and spend one of `spent`; may raise StorageError."""
+        recalled = self._spenders_of(spent) & self._let_go.keys()
+        if not recalled:
+            return
+        known = store.find(recalled)
+        for txid in recalled:
+            self.remove(txid)
+            if txid in known and known[txid].status == "pending":
+                self.add(known[txid])
 
     def leave(self, whale: Whale, at_seconds: float) -> None:
         """Note when a whale left the mempool, by the monotonic clock."""
@@ -85,7 +97,26 @@ class Followed:
         by_feerate = sorted(self._whales.values(), key=lambda whale: whale.fee_rate or 0)
         for whale in by_feerate[:surplus]:
             self.remove(whale.txid)
+            self._let_go[whale.txid] = tuple(outpoints_of(whale))
+            self._note(whale.txid, self._let_go[whale.txid])
+        self._forget_some()
         return surplus
+
+    def _forget_some(self) -> None:
+        """Remember no longer what those spend that were let go first, if they are too many."""
+        kept = sum(map(len, self._let_go.values()))
+        for txid, outpoints in list(self._let_go.items()):
+            if kept <= _MOST_OUTPOINTS:
+                break
+            kept -= len(outpoints)
+            self.remove(txid)
+
+    def _note(self, txid: str, spent: Iterable[bytes]) -> None:
+        for outpoint in spent:
+            self._spenders[outpoint] = (*self._spenders.get(outpoint, ()), txid)
+
+    def _spenders_of(self, spent: Iterable[bytes]) -> set[str]:
+        return {txid for outpoint in spent for txid in self._spenders.get(outpoint, ())}
 
 
 def outpoints_of(whale: Whale) -> Iterator[bytes]:

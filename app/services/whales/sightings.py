@@ -99,6 +99,7 @@ class Sightings:
             self._look_at([Asked(*each, None) for each in self._taken_apart(late)], has_left=True)
 
     def _look_at(self, asked: Sequence[Asked], *, has_left: bool = False) -> None:
+        self._followed.recall(self._store, (outpoint for each in asked for outpoint in each.parts.spent))
         known = self._store.find([each.parts.txid for each in asked])
         for each in asked:
             if each.parts.txid in known:

@@ -1,4 +1,4 @@
-"""Whales that were let go for want of room: their end is told late, but it is told."""
+"""Whales that were let go for want of room: their end is told, and late only if they just left the mempool."""
 
 from __future__ import annotations
 
@@ -49,21 +49,8 @@ def crowd(watch: Watch) -> Crowd:
     return Crowd(watch)
 
 
-def leave_the_mempool(crowd: Crowd, how: str) -> None:
-    watch = crowd.watch
-    if how == "evicted":
-        watch.node.evict(crowd.low)
-    elif how == "replaced":
-        watch.send(1, crowd.coin, fee_sat=5_000)
-    else:
-        watch.node.mine(watch.payment(1, crowd.coin))
-
-
-@pytest.mark.parametrize("how", ["evicted", "replaced", "conflicted"])
-def test_one_that_ends_unseen_is_given_up_ten_minutes_after_there_is_room_again(
-    watch: Watch, crowd: Crowd, how: str
-) -> None:
-    leave_the_mempool(crowd, how)
+def test_one_that_leaves_unseen_is_given_up_ten_minutes_after_there_is_room_again(watch: Watch, crowd: Crowd) -> None:
+    watch.node.evict(crowd.low)
     watch.wait(TEN_MINUTES, step_seconds=5)
     assert watch.updates(crowd.low) == []
     watch.detector.keep_all()
@@ -73,6 +60,43 @@ def test_one_that_ends_unseen_is_given_up_ten_minutes_after_there_is_room_again(
     assert watch.updates(crowd.low) == [("pending", "dropped", None)]
     assert crowd.outcome() == "dropped"
     assert watch.whale(crowd.high).status == "pending"
+
+
+@pytest.mark.parametrize("btc", [1, 151], ids=["small", "whale"])
+def test_without_room_one_that_is_replaced_hands_on_its_prediction(watch: Watch, crowd: Crowd, btc: int) -> None:
+    replacement = watch.send(btc, crowd.coin, fee_sat=5_000)
+    watch.turns()
+    assert watch.updates(crowd.low) == [("pending", "replaced", None)]
+    assert [alert["replaces"] for alert in watch.alerts(replacement)] == ([[crowd.low.txid]] if btc > 100 else [])
+    assert watch.figures["followed"] == 1
+    watch.node.mine(replacement)
+    watch.turns()
+    assert crowd.outcome() == "confirmed"
+
+
+def test_without_room_one_whose_coins_a_block_spends_is_conflicted(watch: Watch, crowd: Crowd) -> None:
+    watch.node.mine(watch.payment(1, crowd.coin))
+    watch.turns()
+    assert watch.updates(crowd.low) == [("pending", "conflicted", None)]
+    assert crowd.outcome() == "conflicted"
+
+
+def test_without_room_what_replaced_one_while_the_stream_was_silent_is_seen(watch: Watch, crowd: Crowd) -> None:
+    watch.node.is_publishing = False
+    replacement = watch.send(151, crowd.coin, fee_sat=5_000)
+    watch.wait(20)
+    assert watch.updates(crowd.low) == [("pending", "replaced", None)]
+    assert watch.whale(replacement).prediction_id == watch.whale(crowd.low).prediction_id
+
+
+def test_a_store_that_fails_as_one_is_replaced_keeps_it_from_nothing(watch: Watch, crowd: Crowd) -> None:
+    watch.store.is_failing = True
+    replacement = watch.send(151, crowd.coin, fee_sat=5_000)
+    watch.wait(10)
+    watch.store.is_failing = False
+    watch.wait(10)
+    assert watch.updates(crowd.low) == [("pending", "replaced", None)]
+    assert watch.alerts(replacement)[0]["replaces"] == [crowd.low.txid]
 
 
 def test_one_that_still_waits_is_followed_again_when_there_is_room(watch: Watch, crowd: Crowd) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.whales.movement import movement
 from app.domain.whales.parts import read_parts
+from app.services.storage import StorageError
 from app.services.whales.examination import Looked, new_whale
 from app.services.whales.followed import Followed
 from app.services.whales.whale_store import Whale
 from tests.chains.transactions import serialise
 from tests.fakes.whale_clock import START
+from tests.fakes.whale_store import MemoryWhales
 
 
 def outpoint(number: int) -> bytes:
@@ -63,21 +66,76 @@ def test_it_is_known_since_when_one_is_away() -> None:
     assert followed.away_since(99.0) == []
 
 
-@given(
-    st.lists(st.tuples(st.booleans(), st.lists(st.integers(1, 6), min_size=1, max_size=3, unique=True)), max_size=20)
-)
-def test_what_is_spent_is_what_those_that_are_followed_spend(story: Sequence[tuple[bool, list[int]]]) -> None:
+def test_one_that_was_let_go_is_recalled_by_what_it_spends_and_only_while_it_waits() -> None:
+    followed, store = Followed(), MemoryWhales()
+    one, other = whale(1, 2), whale(3)
+    for each in (one, other):
+        followed.add(each)
+        store.whales[each.txid] = each
+    followed.let_go(0)
+    assert followed.rivals("", [outpoint(1), outpoint(3)]) == []
+    assert outpoint(2) in followed.outpoints
+    other.status = "confirmed"
+    followed.recall(store, [outpoint(2), outpoint(3), outpoint(4)])
+    assert followed.rivals("", [outpoint(1), outpoint(3)]) == [one]
+    assert outpoint(3) not in followed.outpoints
+
+
+def test_a_store_that_fails_leaves_one_to_be_recalled() -> None:
+    followed, store = Followed(), MemoryWhales()
+    one = whale(1)
+    store.whales[one.txid] = one
+    followed.add(one)
+    followed.let_go(0)
+    store.is_failing = True
+    with pytest.raises(StorageError):
+        followed.recall(store, [outpoint(1)])
+    store.is_failing = False
+    followed.recall(store, [outpoint(1)])
+    assert list(followed) == [one]
+
+
+def test_of_those_that_were_let_go_no_more_is_remembered_than_there_is_room_for() -> None:
     followed = Followed()
-    expected: dict[str, tuple[Whale, list[int]]] = {}
-    for is_added, spent in story:
+    whales = [whale(*range(start, start + 7_000), fee_rate=start) for start in (0, 10_000, 20_000)]
+    for each in whales:
+        followed.add(each)
+    followed.let_go(0)
+    assert [outpoint(start) in followed.outpoints for start in (0, 10_000, 20_000)] == [False, True, True]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["add", "add", "remove", "let go", "recall"]),
+            st.lists(st.integers(1, 6), min_size=1, max_size=3, unique=True),
+        ),
+        max_size=20,
+    )
+)
+def test_what_is_spent_is_what_those_spend_that_are_followed_or_were_let_go(
+    story: Sequence[tuple[str, list[int]]],
+) -> None:
+    followed, store = Followed(), MemoryWhales()
+    spent_by: dict[str, list[int]] = {}
+    for act, spent in story:
         each = whale(*spent)
-        if is_added:
+        if act == "add":
             followed.add(each)
-            expected[each.txid] = (each, spent)
-        else:
+            store.whales[each.txid] = each
+            spent_by[each.txid] = spent
+        elif act == "remove":
             followed.remove(each.txid)
-            expected.pop(each.txid, None)
+            spent_by.pop(each.txid, None)
+        elif act == "let go":
+            followed.let_go(len(followed) // 2)
+        else:
+            followed.recall(store, map(outpoint, spent))
+            assert {each.txid for each in followed.rivals("", map(outpoint, spent))} == {
+                txid for txid, others in spent_by.items() if not {*others}.isdisjoint(spent)
+            }
     for number in range(1, 7):
-        spenders = {txid for txid, (_, spent) in expected.items() if number in spent}
-        assert {each.txid for each in followed.rivals("", [outpoint(number)])} == spenders
+        spenders = {txid for txid, spent in spent_by.items() if number in spent}
+        is_followed = {txid for txid in spenders if followed.get(txid)}
+        assert {each.txid for each in followed.rivals("", [outpoint(number)])} == is_followed
         assert (outpoint(number) in followed.outpoints) == bool(spenders)
