@@ -6,19 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from app.services.block_source import BlockUnknownError
+from app.services.whales.block_flow import flow_of
 from app.services.whales.block_look import UNSEEN
 from app.services.whales.block_reader import BlockReader
+from app.services.whales.block_whales import BlockWhales
 from app.services.whales.catching_up import CatchingUp
-from app.services.whales.examination import Looked, new_whale
 from app.services.whales.followed import outpoints_of
 from app.services.whales.telling import NO_FORECAST, reorganisation, whale_alert
-from app.services.whales.whale_store import BlockFlow
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from app.domain.mempool.outlook import Outlook
-    from app.domain.whales.parts import Parts
     from app.services.whales.block_look import BlockLook
     from app.services.whales.candidates import Candidates
     from app.services.whales.chain import Chain, Step
@@ -72,7 +71,6 @@ class Blocks:
     ) -> None:
         self._node = node
         self._store = store
-        self._examination = examination
         self._outlook = outlook
         self._view = view
         self._chain = chain
@@ -83,6 +81,15 @@ class Blocks:
         self._limits = limits
         self._clocks = clocks
         self._reader = BlockReader(node, followed, limits.threshold_sat)
+        self._whales = BlockWhales(
+            node=node,
+            store=store,
+            examination=examination,
+            view=view,
+            candidates=candidates,
+            followed=followed,
+            threshold_sat=limits.threshold_sat,
+        )
         self._catching_up = CatchingUp(node, clocks)
         # Up to here it has been told that outcomes are final.
         self._final_height = -1
@@ -106,7 +113,7 @@ class Blocks:
         if self._catching_up.look():
             return
         if self._chain.lead_to(tip, due_seconds):
-            self._draft.block(self._flow_of(tip, [], self._clocks.now(), is_connected=True))
+            self._note(tip, [], is_connected=True)
 
     def go_on(self) -> None:
         """Take the next block, if there is one; may raise OnchainPriceError or StorageError, and then changes nothing.
@@ -146,8 +153,8 @@ class Blocks:
         # Of one that cannot be had it stays unknown which whales it held; the chain goes on.
         look = self._reader.look(place.block_hash) or UNSEEN
         self._followed.recall(self._store, (outpoint for each in look.worth_a_look for outpoint in each.spent))
-        held, unknown = self._whales_of(look, place, at)
-        rivals = self._conflicting(look)
+        held, unknown = self._whales.of(look, place, at)
+        rivals = self._whales.conflicting(look)
         final = self._final_with(place)
         predictions = self._predictions([*held, *rivals, *final])
         # From here on nothing is asked, and nothing can fail.
@@ -157,7 +164,7 @@ class Blocks:
         rivals = [whale for whale in rivals if whale.txid not in replaced]
         self._fates.conflict(rivals, predictions, place.height, place.block_hash, at)
         self._fates.finish(final, predictions, at)
-        self._draft.block(self._flow_of(place, [*held, *unknown], self._clocks.now(), is_connected=True))
+        self._note(place, [*held, *unknown], is_connected=True)
         self._final_height = max(self._final_height, place.height - self._limits.final_confirmations + 1)
         if look is UNSEEN:
             self._chain.lost_blocks += 1
@@ -170,7 +177,7 @@ class Blocks:
         whales = self._store.whales_in(place.block_hash)
         predictions = self._predictions(whales)
         held = [whale for whale in whales if whale.status != "conflicted"]
-        self._draft.block(self._flow_of(place, held, now, is_connected=False))
+        self._note(place, held, is_connected=False)
         self._draft.tell(reorganisation(now, place.height - 1, [place.block_hash], [whale.txid for whale in whales]))
         self._fates.reopen(whales, predictions, now, "reorganisation")
         for whale in whales:
@@ -223,70 +230,10 @@ class Blocks:
         now, told = self._clocks.now(), datetime.fromtimestamp(place.time, UTC)
         return told if now - told > _FRESH else now
 
-    def _whales_of(self, look: BlockLook, place: BlockPlace, at: datetime) -> tuple[list[Whale], list[Whale]]:
-        """Return the whales of a block that were known, and those that were not."""
-        known = self._store.find([each.txid for each in look.worth_a_look if self._followed.get(each.txid) is None])
-        held = []
-        for parts in look.worth_a_look:
-            whale = self._followed.get(parts.txid) or known.get(parts.txid)
-            # One of this very block has been told of already.
-            if whale is not None and whale.block_hash != place.block_hash:
-                held.append(whale)
-        followed = {whale.txid for whale in held}
-        # Whatever its size, what was in the mempool may have replaced a whale there.
-        unknown = [
-            each
-            for each in look.worth_a_look
-            if each.txid not in followed
-            and each.txid not in known
-            and (each.value_sat >= self._limits.threshold_sat or self._source_of(each.txid))
-        ]
-        return held, self._unknown_whales(self._not_judged(unknown), place, at)
-
-    def _not_judged(self, unknown: Sequence[Parts]) -> Sequence[Parts]:
-        """Return those of `unknown` that were not found to be no whales while they waited: each costs a question."""
-        judged = self._view.judged(bytes.fromhex(each.txid) for each in unknown)
-        return [
-            each
-            for each in unknown
-            if bytes.fromhex(each.txid) not in judged
-            or self._candidates.source_of(each.txid)
-            or self._followed.rivals(each.txid, each.spent)
-        ]
-
-    def _unknown_whales(self, unknown: Sequence[Parts], place: BlockPlace, at: datetime) -> list[Whale]:
-        """Return the whales among these: missed, or pending if they were in the mempool and left it unlooked-at."""
-        mined = [self._node.mined(parts.txid, place.block_hash) for parts in unknown]
-        moved = self._examination.movements(unknown, [each.prevouts if each else None for each in mined])
-        whales = []
-        for parts, said, movement in zip(unknown, mined, moved, strict=True):
-            source = self._source_of(parts.txid)
-            is_heir = source is not None and self._followed.rivals(parts.txid, parts.spent)
-            if movement.moved_sat < self._limits.threshold_sat and not is_heir:
-                continue
-            whale = new_whale(Looked(parts, None, movement), source or "block", at, None)
-            if said is not None:
-                whale.fee_sat, whale.fee_rate = said.fee_sat, said.fee_sat / parts.vsize_vb
-            if source is None:
-                whale.status, whale.confirmed_at = "missed", at
-                whale.block_height, whale.block_hash = place.height, place.block_hash
-            whales.append(whale)
-        return whales
-
-    def _source_of(self, txid: str) -> str | None:
-        """Return by what a transaction was known to be in the mempool, looked at or not; None when it never was."""
-        return self._candidates.source_of(txid) or ("snapshot" if self._view.was_known(bytes.fromhex(txid)) else None)
-
-    def _conflicting(self, look: BlockLook) -> list[Whale]:
-        """Return the followed whales that wanted to spend what the block spends; not those that it holds."""
-        held = {parts.txid for parts in look.worth_a_look}
-        found = {
-            whale.txid: whale
-            for parts in look.worth_a_look
-            for whale in self._followed.rivals(parts.txid, parts.spent)
-            if whale.txid not in held
-        }
-        return list(found.values())
+    def _note(self, place: BlockPlace, whales: Sequence[Whale], *, is_connected: bool) -> None:
+        """Draft what a block that joins or leaves means for the flow; whatever took a whale's place need not be one."""
+        large = [whale for whale in whales if whale.moved_sat >= self._limits.threshold_sat]
+        self._draft.block(flow_of(place, large, self._clocks.now(), is_connected=is_connected))
 
     def _forget(self, look: BlockLook, at: datetime) -> None:
         known = 0
@@ -298,22 +245,3 @@ class Blocks:
         else:
             # It came while nobody looked: what it left behind says nothing about how full it was.
             self._outlook.block_time(at.timestamp())
-
-    def _flow_of(self, place: BlockPlace, whales: Collection[Whale], now: datetime, *, is_connected: bool) -> BlockFlow:
-        # What took the place of a whale need not be one.
-        large = [whale for whale in whales if whale.moved_sat >= self._limits.threshold_sat]
-        sums = dict.fromkeys(("inflow", "outflow", "internal", "unknown"), 0)
-        for whale in large:
-            sums[whale.flow_type] += whale.moved_sat
-        return BlockFlow(
-            block_hash=place.block_hash,
-            block_height=place.height,
-            block_time=datetime.fromtimestamp(place.time, UTC),
-            is_connected=is_connected,
-            whale_count=len(large),
-            inflow_sat=sums["inflow"],
-            outflow_sat=sums["outflow"],
-            internal_sat=sums["internal"],
-            unknown_sat=sums["unknown"],
-            created_at=now,
-        )
