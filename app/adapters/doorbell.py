@@ -76,19 +76,27 @@ class UnixHearing:
         if self._socket is not None and self._is_in_place():
             return
         self.close()
+        try:
+            self._socket = self._put_in_place()
+        except OSError as error:
+            if not self._complained:
+                _log.warning("no doorbell, polling instead", extra={"path": str(self._path), "error": str(error)})
+            self._complained = True
+        else:
+            self._complained = False
+
+    def _put_in_place(self) -> socket.socket:
+        # Making it can fail as well, when the process has no descriptor left.
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._path.unlink(missing_ok=True)
             listener.bind(str(self._path))
             self._inode = self._path.stat().st_ino
-        except OSError as error:
+        except OSError:
             listener.close()
-            if not self._complained:
-                _log.warning("no doorbell, polling instead", extra={"path": str(self._path), "error": str(error)})
-            self._complained = True
-            return
-        self._socket, self._complained = listener, False
+            raise
+        return listener
 
     def _is_in_place(self) -> bool:
         try:

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from wsproto.events import Event
 
 _PATH = "/ws/whales"
+_TOO_MANY_REQUESTS = 429
+
+
+class _RefusedError(UnansweredError):
+    """The handshake was answered, but with an HTTP status."""
+
+    def __init__(self, message: str, status_code: int) -> None:
+        super().__init__(message)
+        self.status_code = status_code
 
 
 class OwnStream:
@@ -31,9 +40,16 @@ class OwnStream:
         self._timeout_seconds = timeout_seconds
 
     def handshake(self) -> None:
-        """Shake hands and leave; raise UnansweredError when the stream does not."""
+        """Shake hands and leave; raise UnansweredError when the stream does not.
+
+        When others of this address have come too often, being told so is as good: only one that runs can say it.
+        """
         with self._connected() as client:
-            self._accepted(client)
+            try:
+                self._accepted(client)
+            except _RefusedError as refusal:
+                if refusal.status_code != _TOO_MANY_REQUESTS:
+                    raise
 
     def first_answer(self, message: Mapping[str, object]) -> Mapping[str, Any]:
         """Connect, send `message` and return the answer; see the port."""
@@ -65,7 +81,8 @@ class OwnStream:
         events = self._events(client, websocket)
         first = next(events, None)
         if isinstance(first, RejectConnection):
-            raise self._unanswered(f"refused the handshake with HTTP {first.status_code}")
+            why = self._complaint(f"refused the handshake with HTTP {first.status_code}")
+            raise _RefusedError(why, first.status_code)
         if not isinstance(first, AcceptConnection):
             raise self._unanswered("does not shake hands as a WebSocket")
         return websocket, events
@@ -94,6 +111,7 @@ class OwnStream:
         return answer
 
     def _unanswered(self, what: str) -> UnansweredError:
-        return UnansweredError(
-            f"ws://{self._host}{_PATH} {what}; see `systemctl status utxoracle-websocket` and its log"
-        )
+        return UnansweredError(self._complaint(what))
+
+    def _complaint(self, what: str) -> str:
+        return f"ws://{self._host}{_PATH} {what}; see `systemctl status utxoracle-websocket` and its log"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Protocol
 
 from app.services.storage import StorageError
@@ -48,7 +49,7 @@ class LogFollower:
         """Follow for ever."""
         while True:
             self.step()
-            self._hearing.wait(self._poll_seconds)
+            self._wait()
 
     def step(self) -> None:
         """Read what has come since the last step; without a database, say so once and try again next time."""
@@ -59,6 +60,13 @@ class LogFollower:
         except Exception as error:  # noqa: BLE001 - all clients depend on this loop; it outlives the unforeseen too
             _log.exception("following the event log failed")
             self._falter("internal", error)
+
+    def _wait(self) -> None:
+        try:
+            self._hearing.wait(self._poll_seconds)
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception("listening for the doorbell failed")
+            time.sleep(self._poll_seconds)
 
     def _read_on(self) -> None:
         identity, batch = self._log.news(self._position, _BATCH)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 # Together with those who read the log, far fewer than the connections to the database that a process may have.
 _AT_ONCE = 4
-_PATIENCE_SECONDS = 10.0
 
 
 class TurnedAwayError(Exception):
@@ -48,14 +47,15 @@ def unauthenticated(problem: str) -> TurnedAwayError:
 
 
 class Entrance:
-    """Lets clients in as `access` says, a few at a time.
+    """Lets clients in as `access` says, a few at a time, each within `patience_seconds`.
 
     Thousands who come back at once would take every connection to the database for themselves, those that live events
     are read by included.
     """
 
-    def __init__(self, access: StreamAccess) -> None:
+    def __init__(self, access: StreamAccess, patience_seconds: float = 10) -> None:
         self._access = access
+        self._patience_seconds = patience_seconds
         self._turns = Turns(_AT_ONCE)
 
     def enter(self, message: Auth, before: Grant | None) -> Grant:
@@ -68,7 +68,7 @@ class Entrance:
 
     def _grant(self, message: Auth, before: Grant | None) -> Grant:
         try:
-            with self._turns.one(_PATIENCE_SECONDS):
+            with self._turns.one(self._patience_seconds):
                 return self._access.enter(token=message.token, ticket=message.ticket)
         except TokenRefusedError as error:
             raise unauthenticated(str(error)) from error

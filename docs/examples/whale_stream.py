@@ -221,6 +221,9 @@ class _Visitor:
             self.position = self.position or _position_of(message)
         elif message["type"] == "error":
             self._complaint = message["message"]
+            # The present token still lasts, and its successor could not be looked at.
+            if self._is_welcome and message["code"] == "unavailable":
+                self._renew_at = time.monotonic() + PATIENCE_SECONDS
         elif message["type"] == "resync_required":
             self._log_identity = message["log_identity"]
             # After an absence that was too long, what can be sent still comes after the old position.
@@ -237,7 +240,9 @@ class _Visitor:
         if isinstance(error, InvalidStatus):
             return "" if error.response.status_code in MAY_HEAL else str(error)
         code = error.rcvd.code if isinstance(error, ConnectionClosed) and error.rcvd else None
-        if code in ENDS_FOR_GOOD or (code == UNAUTHENTICATED and is_token_new and not self._is_welcome):
+        # Without a complaint it was the token's way that took too long.
+        is_token_refused = code == UNAUTHENTICATED and bool(self._complaint)
+        if code in ENDS_FOR_GOOD or (is_token_refused and is_token_new and not self._is_welcome):
             return self._complaint or str(error)
         if code == UNAUTHENTICATED:
             self._token = None

@@ -83,6 +83,20 @@ def test_ringing_without_a_descriptor_left_raises_nothing(directory: Path, heari
     assert hearing.wait(AT_ONCE_SECONDS)
 
 
+def test_a_follower_without_a_descriptor_left_polls_until_there_is_one(directory: Path) -> None:
+    follower = UnixHearing(directory, "follower")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        assert not follower.wait(NEVER_SECONDS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert not follower.wait(NEVER_SECONDS)
+    UnixDoorbell(directory).ring()
+    assert follower.wait(AT_ONCE_SECONDS)
+    follower.close()
+
+
 def test_a_dead_follower_keeps_nobody_else_from_hearing(directory: Path, hearing: UnixHearing) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
         dead.bind(str(directory / "a-dead-one.sock"))

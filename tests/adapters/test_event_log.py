@@ -60,6 +60,17 @@ def test_news_are_the_identity_and_what_comes_after(log: DatabaseEventLog, datab
             assert log.news(event_id, limit) == (log.identity(), log.after(event_id, limit))
 
 
+def test_the_newest_before_a_moment_is_found_whatever_comes_after_it(log: DatabaseEventLog, database: Database) -> None:
+    assert log.last_before(NOW) == 0
+    with database.writing() as connection:
+        for hours in (-30, -25, -25, -24, -1):
+            append(connection, "test", {}, NOW + timedelta(hours=hours))
+    assert log.last_before(NOW - timedelta(hours=30)) == 0
+    assert log.last_before(NOW - timedelta(hours=24)) == 3
+    assert log.last_before(NOW - timedelta(hours=24) + timedelta(microseconds=1)) == 4
+    assert log.last_before(NOW) == 5
+
+
 def test_an_event_is_not_there_before_its_transaction_ends(log: DatabaseEventLog, database: Database) -> None:
     with database.writing() as connection:
         append(connection, "test", {}, NOW)

@@ -28,6 +28,12 @@ from tests.fakes.stream_service import CHECKOUT, StreamService, free_port, runni
 # Whatever fails here does so by waiting for a message that does not come.
 pytestmark = pytest.mark.timeout(120)
 
+LOSES_WHAT_COMES_FIRST = """
+from app.web.stream_conversation import Conversation
+obey, lost = Conversation._obey, []
+Conversation._obey = lambda conversation, text: obey(conversation, text) if lost else lost.append(text)
+"""
+
 
 # Tokens
 
@@ -62,6 +68,45 @@ def test_a_client_that_does_not_know_how_long_its_token_lasts_comes_back_with_an
         (appended,) = service.append(1.0)
         assert following()["event_id"] == appended
     assert "expired" in breaks(caplog)[0]
+
+
+def test_a_token_that_could_not_be_looked_at_is_followed_by_another_over_the_same_connection(
+    service: StreamService, bookmark: FileBookmark, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(whale_stream, "PATIENCE_SECONDS", 1.0)
+    file = service.directory / "utxoracle.db"
+    away = file.with_suffix(".away")
+    given: list[float] = []
+
+    def sign_in() -> Token:
+        given.append(time.monotonic())
+        # Whoever takes the second for good asks for no third.
+        return Token(service.token(), lifetime_seconds=2 if len(given) == 1 else None)
+
+    with closing(events(service.url, sign_in, bookmark=bookmark)) as stream:
+        (appended,) = service.append(1.0)
+        assert ids(stream, 1) == [appended]
+        service.database.close()
+        file.rename(away)
+        assert next(stream)["status"] == "degraded"
+        following = awaited(stream)
+        until(lambda: len(given) >= 3, "another token")
+        away.rename(file)
+        assert following()["status"] == "recovered"
+        (appended,) = service.append(2.0)
+        assert ids(stream, 1) == [appended]
+    assert breaks(caplog) == []
+
+
+def test_a_token_that_came_too_late_is_no_refused_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    service = StreamService(tmp_path, limits_json='{"auth_seconds": 0.2}', sabotage=LOSES_WHAT_COMES_FIRST)
+    bookmark = FileBookmark(tmp_path / "place.json")
+    with running(service), closing(events(service.url, lambda: watcher(service), bookmark=bookmark)) as stream:
+        following = awaited(stream)
+        until(lambda: bookmark.read() is not None, "the second token to be looked at")
+        (appended,) = service.append(1.0)
+        assert following()["event_id"] == appended
+    assert "no authentication in time" in breaks(caplog)[0]
 
 
 def test_the_only_token_that_there_is_ends_the_stream_when_it_expires(service: StreamService) -> None:

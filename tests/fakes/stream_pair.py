@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.services.event_log import EventLog
+    from app.web.stream_outbox import Outbox
 
 NOW = datetime.now(UTC)
 GRANT = Grant("watcher", "viewer", frozenset({"a token"}), NOW + timedelta(hours=1), 1)
@@ -94,6 +95,12 @@ class HubClient:
         """Return the code with which the connection was closed; None while it is open."""
         self._read()
         return next((int.from_bytes(payload[:2]) for opcode, payload in self._frames if opcode == 8), None)
+
+    @property
+    def outbox(self) -> Outbox:
+        """Return what is on its way to it."""
+        outbox: Outbox = self.connection._socket.outbox  # noqa: SLF001 - to be broken
+        return outbox
 
     def leave(self) -> None:
         self.connection.release()

@@ -215,6 +215,24 @@ def test_a_database_that_is_away_is_said_and_costs_no_event(own_service: StreamS
         assert client.is_quiet()
 
 
+def test_a_token_that_is_renewed_while_the_database_is_away_leaves_the_connection_open(
+    own_service: StreamService,
+) -> None:
+    file = own_service.directory / "utxoracle.db"
+    with joined(own_service) as client:
+        own_service.database.close()
+        away = file.rename(file.with_suffix(".away"))
+        assert client.receive()["status"] == "degraded"
+        client.send(type="auth", token=own_service.token())
+        refusal = client.receive()
+        assert (refusal["type"], refusal["code"]) == ("error", "unavailable")
+        away.rename(file)
+        assert client.receive()["status"] == "recovered"
+        client.authenticate(own_service.token())
+        ids = own_service.append(1.0)
+        assert client.events(1) == ids
+
+
 def test_a_database_that_is_away_at_the_start_is_waited_for(tmp_path: Path) -> None:
     service = StreamService(tmp_path)
     file = tmp_path / "utxoracle.db"

@@ -21,6 +21,7 @@ SMUGGLED = b"GET /ws/whales HTTP/1.1\r\nHost: x\r\n\r\n"
 CONNECTION = "from app.web.stream_connection import Connection"
 BREAKS_HANDLING = f"{CONNECTION}; Connection._handle = lambda *_: 1 / 0"
 BREAKS_BEGINNING = f"{CONNECTION}; Connection.__init__ = lambda *_: 1 / 0"
+BREAKS_ENTERING = "from app.web.stream_hub import Hub; Hub.enter = lambda *_: 1 / 0"
 BREAKS_END = "from app.web.stream_socket import ClientSocket; ClientSocket.linger = lambda *_: 1 / 0"
 
 
@@ -47,8 +48,13 @@ def test_a_token_nested_thousands_deep_is_refused_like_any_other(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("sabotage", "codes"),
-    [(BREAKS_HANDLING, [1011]), (BREAKS_BEGINNING, []), (BREAKS_END, [4400])],
-    ids=["handling", "beginning", "end"],
+    [
+        (BREAKS_HANDLING, [1011]),
+        (BREAKS_BEGINNING, []),
+        (BREAKS_ENTERING, [1011]),
+        (BREAKS_END, [4400]),
+    ],
+    ids=["handling", "beginning", "entering", "end"],
 )
 def test_after_the_handshake_comes_nothing_but_frames_and_the_end_whatever_fails(
     tmp_path: Path, sabotage: str, codes: list[int]

@@ -206,6 +206,17 @@ def test_a_full_stream_still_shakes_hands_with_the_health_check_of_this_host(sma
             own.handshake()
 
 
+def test_a_local_client_that_comes_too_often_does_not_make_the_health_check_fail(tmp_path: Path) -> None:
+    with running(StreamService(tmp_path, limits_json='{"connects_per_minute": 2}')) as service:
+        for _ in range(2):
+            with connected(service):
+                pass
+        with pytest.raises(InvalidStatus) as refused, connected(service):
+            pass
+        assert refused.value.response.status_code == 429
+        OwnStream("127.0.0.1", service.port).handshake()
+
+
 @pytest.mark.parametrize("path", ["/", "/ws/whales"])
 def test_plain_http_is_told_to_upgrade(service: StreamService, path: str) -> None:
     answer = requests.get(f"http://127.0.0.1:{service.port}{path}", timeout=10)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 from wsproto.events import CloseConnection, Ping, TextMessage
 
+from app.web.stream_socket import take_over
 from tests.fakes.raw_stream_client import RawStreamClient
 from tests.fakes.stream_client import connected, joined
 from tests.fakes.stream_service import StreamService, running
@@ -146,6 +148,15 @@ def test_a_burst_of_40_messages_is_answered_and_the_next_closes_with_4429(servic
     assert {each["type"] for each in messages} == {"pong"}
 
 
+def test_a_client_that_has_said_all_that_it_may_can_still_take_its_leave(service: StreamService) -> None:
+    with RawStreamClient(service) as client:
+        for _ in range(40):
+            client.ping()
+        client.say_goodbye()
+        opcode, close = client.every_frame()[-1]
+        assert (opcode, int.from_bytes(close[:2])) == (8, 1000)
+
+
 def test_20_messages_a_second_are_never_too_many(service: StreamService) -> None:
     with connected(service) as client:
         client.authenticate(service.token())
@@ -195,6 +206,13 @@ def test_a_stalled_client_is_closed_with_4409_its_stream_whole_and_50_others_get
         assert event.code == 4409
         assert 0 < len(received) < len(ids)
         assert received == ids[: len(received)]
+
+
+def test_the_kernel_takes_64_kib_for_a_client_and_no_more() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        descriptor = take_over(server.accept()[0])
+        with socket.socket(fileno=descriptor) as taken:
+            assert taken.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 64 * 1024
 
 
 async def _everything_reaches(clients: int, service: StreamService, batches: int, batch_size: int) -> list[int]:
