@@ -57,13 +57,16 @@ class Course:
 
     def miss(self, at: datetime, count: int) -> None:
         """Write whales of which only their block told."""
-        missed = [
-            replace(self._whale(at, status="missed"), confirmed_at=at, urgency_score=None, urgency_level=None)
-            for _ in range(count)
-        ]
-        self._store.write(
-            Changes(at=at, sightings=[Sighting(whale=each, prediction=None, event=None) for each in missed])
-        )
+        self._sight(at, [replace(self._whale(at, status="missed"), confirmed_at=at) for _ in range(count)])
+
+    def see_without_fees(self, at: datetime, count: int) -> None:
+        """Write whales that wait, and of which nothing could be said."""
+        self._sight(at, [self._whale(at, status="pending") for _ in range(count)])
+
+    def _sight(self, at: datetime, whales: list[Whale]) -> None:
+        whales = [replace(each, prediction_id=None, urgency_score=None, urgency_level=None) for each in whales]
+        sightings = [Sighting(whale=each, prediction=None, event=None) for each in whales]
+        self._store.write(Changes(at=at, sightings=sightings))
 
     def _whale(self, seen_at: datetime, status: str) -> Whale:
         self._count += 1
@@ -184,13 +187,23 @@ def test_each_window_has_the_score_of_what_was_resolved_in_it(
     assert hour["baseline_brier"] == pytest.approx(9 / 14)
     assert (hour["baseline_exact_share"], hour["baseline_within_one_share"]) == (0.0, 9 / 12)
     # Seen ten minutes before their end, nine of them in the hour before.
-    assert (hour["whale_count"], hour["avg_urgency"]) == (3, None)
+    assert (hour["whale_count"], hour["avg_urgency"], hour["urgency_sample"]) == (3, None, 3)
     before = row(database, "hour", HOUR - timedelta(hours=1))
     assert (before["prediction_accuracy"], before["accuracy_sample"], before["whale_count"]) == (None, 4, 15)
-    assert before["avg_urgency"] == 0.5
+    assert (before["avg_urgency"], before["urgency_sample"]) == (0.5, 15)
     today, yesterday = row(database, "day", DAY), row(database, "day", DAY - timedelta(days=1))
     assert (today["accuracy_sample"], today["missed"]) == (18, 2)
     assert (yesterday["prediction_accuracy"], yesterday["accuracy_sample"]) == (1.0, 11)
+
+
+def test_the_mean_urgency_is_of_the_whales_that_have_one_and_says_of_how_many(
+    scores: Scores, database: Database, course: Course
+) -> None:
+    course.resolve(NOW + timedelta(minutes=10), 12)
+    course.see_without_fees(NOW, 3)
+    scores.refresh(NOW)
+    hour = row(database, "hour", HOUR)
+    assert (hour["whale_count"], hour["avg_urgency"], hour["urgency_sample"]) == (15, 0.5, 12)
 
 
 def after_an_outage(database: Database, scores: Scores, hours: int) -> Scores:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 # The newest of migrations/versions.
-EXPECTED_REVISION = "20261128_whales_followed"
+EXPECTED_REVISION = "20261128_whales_urgency"
 
 
 def schema_status(connection: Connection) -> SchemaStatus:

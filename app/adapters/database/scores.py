@@ -117,6 +117,7 @@ def _row(each: WindowScore, now: datetime) -> dict[str, Any]:
         "created_at": now,
         "whale_count": each.seen.whale_count,
         "avg_urgency": each.seen.urgency.value,
+        "urgency_sample": each.seen.urgency.sample,
         "missed": each.seen.missed,
         "confirmed": score.confirmed,
         "replaced": score.replaced,

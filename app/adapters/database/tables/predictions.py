@@ -62,8 +62,9 @@ class PredictionOutcomeRow(Base):
 class CorrelationRow(Base):
     """The score of what was resolved in one hour or day; figures are null where there were too few to tell.
 
-    `…_sample` is of how many predictions a figure speaks. `transform_share` is the share of the randomised transforms
-    of the predicted probabilities that lie within 0.1 and 0.9. `baseline_…` is the same of the naive prediction.
+    `…_sample` is of how many predictions a figure speaks, `urgency_sample` of how many whales first seen in that time.
+    `transform_share` is the share of the randomised transforms of the predicted probabilities that lie within 0.1 and
+    0.9. `baseline_…` is the same of the naive prediction.
     """
 
     __tablename__ = "correlation_tracking"
@@ -72,6 +73,7 @@ class CorrelationRow(Base):
         one_of("period", "hour", "day"),
         share("prediction_accuracy"),
         share("avg_urgency"),
+        not_negative("urgency_sample"),
         share("brier"),
         share("coverage"),
         not_negative("whale_count"),
@@ -115,6 +117,7 @@ class CorrelationRow(Base):
     brier: Mapped[float | None]
     coverage: Mapped[float | None]
     lead_median_seconds: Mapped[float | None]
+    urgency_sample: Mapped[int | None]
     accuracy_sample: Mapped[int | None]
     brier_sample: Mapped[int | None]
     coverage_sample: Mapped[int | None]
