@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.listener import Listener, listener, sign_in
+from tests.e2e.listener import URL, Listener, listener, sign_in
 from tests.e2e.operator import Operator, inventory
 
 DETECTOR = "utxoracle-detector.service"
@@ -20,6 +23,12 @@ CONFIRMED_SECONDS = 4.0
 # Health looks every five seconds, and the stream is back at most thirty after the node.
 HEALED_SECONDS = 35.0
 MOST_BLOCKS = 30
+BURST_WHALES = 100
+# For as many as a burst has, on a machine that does other things as well.
+BURST_SECONDS = 20.0
+# Debian's nginx has 768 connections a worker, of which a client of the stream takes two.
+CROWD_CLIENTS = 1000
+CROWD = Path(__file__).with_name("crowd.py")
 MEMPOOL = "http://127.0.0.1:18443/rest/mempool/contents.json?verbose=false"
 
 
@@ -35,9 +44,10 @@ def token() -> str:
 
 @pytest.fixture(autouse=True)
 def quiet_chain(operator: Operator) -> Iterator[None]:
-    """Nobody pays and nobody mines but for the test."""
+    """Nobody pays and nobody mines but for the test, and no coins of its whales wait for a block."""
     operator.wait("the detector is on the stream", lambda: operator.check("mempool_stream") == "ok")
     operator.life("stop")
+    mine_all(operator)
     yield
     operator.life("start")
 
@@ -45,6 +55,15 @@ def quiet_chain(operator: Operator) -> Iterator[None]:
 def order_whale(operator: Operator, btc: int = 500) -> str:
     txid: str = operator.life(f"whale {btc}")["txid"]
     return txid
+
+
+def mine_all(operator: Operator) -> None:
+    """Mine block after block until nothing waits."""
+    for _ in range(MOST_BLOCKS):
+        operator.life("mine 1")
+        if operator.life("status")["waiting"] == 0:
+            return
+    raise AssertionError(f"{MOST_BLOCKS} blocks are too few for what waits")
 
 
 def alert_of(client: Listener, txid: str, seconds: float = SOON_SECONDS) -> dict[str, Any]:
@@ -87,6 +106,33 @@ def test_a_whale_reaches_a_client_with_its_prediction_and_its_block(operator: Op
     row = ["confirmed", alert["prediction_id"], update["block_height"], moved_sat]
     assert recorded(operator, txid) == [row]
     assert len(client.told("whale_alert", txid)) == 1
+
+
+def test_a_burst_of_whales_is_told_whale_by_whale_and_each_once(operator: Operator, token: str) -> None:
+    with listener(token) as client:
+        sent = operator.life(f"burst {BURST_WHALES}")["txids"]
+        for txid in sent:
+            alert_of(client, txid, BURST_SECONDS)
+        mine_all(operator)
+        confirmed = {"type": "status_update", "status": "confirmed", "previous_status": "pending"}
+        for txid in sent:
+            client.wait_for(BURST_SECONDS, txid=txid, **confirmed)
+        alerts = Counter(each["txid"] for each in client.messages if each["type"] == "whale_alert")
+        blocks = Counter(each["txid"] for each in client.messages if confirmed.items() <= each.items())
+    assert len(sent) == BURST_WHALES
+    assert alerts == Counter(sent)
+    # Whales of earlier tests may still have had their block on the way.
+    assert {txid: blocks[txid] for txid in sent} == dict.fromkeys(sent, 1)
+    rows = (
+        "SELECT status, COUNT(*) FROM whale_transactions WHERE txid IN (SELECT value FROM json_each(?)) GROUP BY status"
+    )
+    assert operator.select(rows, json.dumps(sent)) == [["confirmed", BURST_WHALES]]
+
+
+def test_more_clients_than_debians_nginx_lets_in_are_told_of_a_whale(operator: Operator, token: str) -> None:
+    words = ["python3", "-c", CROWD.read_text(encoding="utf-8"), str(urlsplit(URL).port), token, str(CROWD_CLIENTS)]
+    told = json.loads(operator.root(shlex.join(words)))
+    assert told == {"joined": CROWD_CLIENTS, "told": CROWD_CLIENTS, "problems": []}
 
 
 def test_a_client_of_the_earlier_system_hears_of_whales_at_the_root_of_the_origin(
