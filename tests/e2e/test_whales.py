@@ -23,7 +23,7 @@ CONFIRMED_SECONDS = 4.0
 # Health looks every five seconds, and the stream is back at most thirty after the node.
 HEALED_SECONDS = 35.0
 MOST_BLOCKS = 30
-BURST_WHALES = 100
+BURST_WHALES = 500
 # For as many as a burst has, on a machine that does other things as well.
 BURST_SECONDS = 20.0
 # Debian's nginx has 768 connections a worker, of which a client of the stream takes two.
