@@ -1,4 +1,4 @@
-"""How good predictions are over running processes; `python -m tests.whales.quality` prints the table of the docs."""
+"""How good predictions are over running processes; `python -m tests.whales.quality` prints the tables of the docs."""
 
 from __future__ import annotations
 
@@ -30,16 +30,23 @@ class Quality:
 
     Attributes:
         predictions: Those that are scored; the naive ones are those of who sent the whales.
+        kept: The same as the appliance keeps them; the naive ones are its own, and fewer.
         told: Share of the whales of that time that were predicted at all.
     """
 
     predictions: Sequence[Resolved]
+    kept: Sequence[Resolved]
     told: float
 
     @property
     def score(self) -> Score:
-        """As the appliance keeps it."""
+        """As the appliance computes it."""
         return score_of(self.predictions)
+
+    @property
+    def score_beside_own(self) -> Score:
+        """The same of those predictions only that have a naive one of the appliance beside them, with that one."""
+        return score_of([each for each in self.kept if each.baseline_block is not None])
 
     @property
     def transform(self) -> float:
@@ -85,8 +92,17 @@ def quality(directory: Path, demand: Demand, seed: int) -> Quality:
 def table(rows: Sequence[tuple[str, Quality]]) -> str:
     """Return the figures for people: ours, and beside each of them that of the naive prediction."""
     heads = ("demand", "n", "accuracy", "Brier", "coverage", "exact", "within one", "lead", "transform")
-    lines = [heads, ("---",) * len(heads), *(_row(*each) for each in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return _lines(heads, [_row(*each) for each in rows])
+
+
+def own_table(rows: Sequence[tuple[str, Quality]]) -> str:
+    """Return ours beside the naive prediction of the appliance itself, of those that have one."""
+    heads = ("demand", "n", "accuracy", "Brier", "exact", "within one")
+    return _lines(heads, [_own_row(*each) for each in rows])
+
+
+def _lines(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    return "".join(f"| {' | '.join(line)} |\n" for line in (heads, ("---",) * len(heads), *rows))
 
 
 def _waiting(appliance: WhaleAppliance, until: datetime) -> bool:
@@ -102,6 +118,7 @@ def _quality(appliance: WhaleAppliance, life: Life, since: datetime, until: date
     whales = [row for row in appliance.whales().values() if since <= row["detected_at"] <= until]
     return Quality(
         [each._replace(baseline_block=life.naive[rows[each.prediction_id]["txid"]]) for each in scored],
+        scored,
         fmean(row["prediction_id"] is not None for row in whales),
     )
 
@@ -121,6 +138,18 @@ def _row(name: str, found: Quality) -> tuple[str, ...]:
     )
 
 
+def _own_row(name: str, found: Quality) -> tuple[str, ...]:
+    score = found.score_beside_own
+    return (
+        name,
+        f"{score.baseline_accuracy.sample} of {len(found.kept)}",
+        _beside(score.accuracy, score.baseline_accuracy),
+        _beside(score.brier, score.baseline_brier),
+        _beside(score.exact, score.baseline_exact),
+        _beside(score.within_one, score.baseline_within_one),
+    )
+
+
 def _beside(ours: Figure, naive: Figure) -> str:
     return f"{_told(ours)} / {_told(naive)}"
 
@@ -136,7 +165,7 @@ def main() -> None:
         for seed in [int(word) for word in sys.argv[1:]] or [2]:
             with tempfile.TemporaryDirectory(prefix="quality-") as directory:
                 rows.append((f"{demand.name}, {seed}", quality(Path(directory), demand, seed)))
-    sys.stdout.write(table(rows))
+    sys.stdout.write(f"{table(rows)}\n{own_table(rows)}")
 
 
 if __name__ == "__main__":
