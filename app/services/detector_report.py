@@ -72,7 +72,7 @@ class DetectorReport:
         for name, noun, what in (
             ("blocks_to_read", "block", "still to be read"),
             ("let_go", "whale", "let go for want of room"),
-            ("lost_blocks", "block", "lost, which the node had deleted"),
+            ("lost_blocks", "block", "lost, which the node could not give"),
             ("lost_messages", "message", "lost and made up for"),
         ):
             if figures[name]:

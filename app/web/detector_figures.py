@@ -27,7 +27,7 @@ _GAUGES = (
 _COUNTERS = (
     ("utxoracle_whales_let_go", "let_go", "Whales let go for want of room, since the start of the detector."),
     ("utxoracle_detector_lost_messages", "lost_messages", "Messages of the node that did not arrive, likewise."),
-    ("utxoracle_detector_lost_blocks", "lost_blocks", "Blocks that the node had deleted, likewise."),
+    ("utxoracle_detector_lost_blocks", "lost_blocks", "Blocks that the node could not give, likewise."),
 )
 
 

@@ -167,7 +167,7 @@ def test_a_detector_that_has_only_just_begun_is_not_well_before_it_hears_the_str
         ({"unread": 1_200}, "1,200 of them still to be looked at"),
         ({"blocks_to_read": 3}, "3 blocks still to be read"),
         ({"let_go": 40}, "40 whales let go for want of room"),
-        ({"lost_blocks": 2}, "2 blocks lost, which the node had deleted"),
+        ({"lost_blocks": 2}, "2 blocks lost, which the node could not give"),
         ({"lost_messages": 7}, "7 messages lost and made up for"),
         ({"lost_messages": 1}, "1 message lost and made up for"),
     ],
