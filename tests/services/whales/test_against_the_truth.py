@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from hypothesis import settings
-from hypothesis.stateful import rule, run_state_machine_as_test
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from app.services.whales.whale_store import WhalePrediction
 from tests.fakes.whale_watch import THRESHOLD_SAT
 from tests.services.whales.predicted import Predicted, assert_published, is_on_time
 from tests.services.whales.soundness import assert_sound
-from tests.services.whales.story import Story
+from tests.services.whales.story import Story, picks
 from tests.services.whales.truth import LIFETIME_SECONDS, Truth
 
 
@@ -35,6 +36,16 @@ class CalmStory(Story):
         self.wait_for_long()
         self.watch.wait(LIFETIME_SECONDS, step_seconds=LIFETIME_SECONDS / 10)
         self.compare()
+
+    @precondition(lambda self: self.node.pool.transactions)
+    @rule(which=picks, is_old=st.booleans())
+    def evict_for_long_and_send_again(self, which: int, is_old: bool) -> None:  # noqa: FBT001 - drawn
+        if is_old:
+            self.wait_until_all_are_old()
+        waiting = self.node.pool.transactions
+        self.evict(which)
+        self.wait_for_long()
+        self._send(waiting[which % len(waiting)])
 
     def compare(self) -> None:
         store, fates = self.watch.store, self.truth.fates

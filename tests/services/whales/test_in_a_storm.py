@@ -167,18 +167,21 @@ class StormyStory(Story):
         return "expired" if (told_at - row.timestamp).total_seconds() >= LIFETIME_SECONDS else "dropped"
 
     def _assert_judged(self, row: WhalePrediction) -> None:
-        """Fail unless a prediction is about the version of its payment that is in the chain, or else that waits."""
+        """Fail unless a prediction says what became of the version that it is about, and no rival is a better one."""
         assert_published(self.watch.store, row)
         versions = versions_of(self.watch.store, row.txid)
         assert row.final_txid in versions
         mined = {each.txid: block.block.height for block in self._blocks() for each in block.transactions}
-        if not versions.isdisjoint(mined):
-            assert (row.outcome, row.outcome_block) == ("confirmed", mined.get(row.final_txid))
-        elif any(txid in self.node.pool for txid in versions):
+        waiting = {each.txid for each in self.node.pool.transactions}
+        if row.final_txid in mined:
+            assert (row.outcome, row.outcome_block) == ("confirmed", mined[row.final_txid])
+        elif row.final_txid in waiting:
             assert row.outcome == "pending"
-            assert row.final_txid in self.node.pool
         else:
             assert row.outcome in {"dropped", "expired", "conflicted"}
+            (final,) = [each for each in self.sent if each.txid == row.final_txid]
+            rivals = {each.txid for each in self.sent if share_a_coin(each, final)}
+            assert rivals.isdisjoint(versions & {*mined, *waiting})
         assert row.on_time == is_on_time(row, row.outcome, row.outcome_block)
 
     def _was_heard(self, transaction: Sent) -> bool:
