@@ -55,6 +55,10 @@ class Candidates:
         if len(self._unconfirmed) > self._most:
             self._unconfirmed.popitem(last=False)
 
+    def is_heard(self, txid: str) -> bool:
+        """Return whether the bytes are there of one of which it is not known whether it entered the mempool."""
+        return txid in self._unconfirmed
+
     def entered(self, txid: str) -> bool:
         """It entered the mempool; most are not held, since nothing about them is worth a look.
 

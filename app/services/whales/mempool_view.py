@@ -118,17 +118,18 @@ class MempoolView:
 
         As long as it `is_in_doubt` whether all its bytes came, the next snapshot tells what is to be read.
         """
-        if not self._candidates.entered(txid.hex()):
+        key, name = key_of(txid), txid.hex()
+        is_whole = self._candidates.is_heard(name)
+        if not self._candidates.entered(name):
             self._unread.append(txid)
-        key = key_of(txid)
         if sequence < self._next_sequence:
-            if key not in self._outlook and self._candidates.source_of(txid.hex()) is None:
+            if key not in self._outlook and self._candidates.source_of(name) is None:
                 # It left before the snapshot; should its bytes have been lost, only a block can tell.
-                self._candidates.unread(txid.hex())
+                self._candidates.unread(name)
             return False
         self._outlook.added(key)
         self._unpriced.append(txid)
-        if not self._recently.add(key, now_seconds, is_held=is_in_doubt):
+        if not is_whole and not self._recently.add(key, now_seconds, is_held=is_in_doubt):
             self.read_all_again()
         return True
 
@@ -155,6 +156,8 @@ class MempoolView:
             elif self._is_to_be_read or key in recently:
                 unread.append(txid)
         self._swept.add(outlook.sweep())
+        # Those that were said to have left, and may have been mined all the same, are not in the sweep.
+        self._swept.add(key for key in recently if key not in outlook)
         recently.clear()
         self._is_to_be_read = False
         self._next_sequence = snapshot.sequence
@@ -190,9 +193,12 @@ class MempoolView:
         return self._outlook.mined(key) or key in self._swept
 
     def was_known(self, txid: bytes) -> bool:
-        """Return whether a transaction waits, or did until a snapshot whose blocks have not been looked through."""
+        """Return whether a transaction waits, or did until just now or a snapshot whose blocks were not looked through.
+
+        Whether it was a whale may not be known: its bytes were not heard, or were not worth a look.
+        """
         key = key_of(txid)
-        return key in self._outlook or key in self._swept
+        return key in self._outlook or key in self._swept or key in self._recently
 
     def judged(self, txids: Iterable[bytes]) -> set[bytes]:
         """Return those of `txids` that wait and have been looked at: what is known of no whale then is none.

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class Recently:
     """The keys added in the last period and in the one before it.
@@ -37,6 +42,11 @@ class Recently:
     def __contains__(self, key: int) -> bool:
         """Return whether it was added recently."""
         return key in self._newer or key in self._older
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield all that were added recently."""
+        yield from self._newer
+        yield from self._older
 
     def clear(self) -> None:
         """Forget all: it has been looked at again."""

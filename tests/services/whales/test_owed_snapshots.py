@@ -153,3 +153,24 @@ def mine_unheard(watch: Watch, whale: Sent) -> None:
     watch.node.losing = EVERY_TOPIC
     watch.node.mine(whale)
     watch.node.losing = NO_TOPIC
+
+
+@pytest.mark.parametrize("is_snapshot_had", [False, True])
+def test_a_whale_that_was_half_heard_and_replaced_is_not_missed_when_it_is_mined_all_the_same(
+    watch: Watch,
+    is_snapshot_had: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    watch.node.failing = frozenset({"snapshot", "raw_transactions"})
+    coin = watch.coin(200)
+    watch.node.losing = frozenset({"rawtx"})
+    whale = watch.send(150, coin)
+    watch.turn()
+    watch.node.losing = NO_TOPIC
+    watch.send(5, coin, fee_sat=5_000)
+    go_on(watch, 30)
+    watch.node.failing -= {"snapshot"} if is_snapshot_had else set()
+    go_on(watch, 5)
+    watch.node.mine(whale)
+    watch.turns()
+    assert len(watch.alerts(whale)) == 1
+    assert watch.updates(whale) == [("pending", "confirmed", None)]

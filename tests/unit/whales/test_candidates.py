@@ -102,3 +102,12 @@ def test_one_that_left_the_mempool_for_another_reason_than_a_block_waits_for_les
     candidates.left("never there", 1.0)
     assert list(candidates.not_shown(0.5)) == ["d"]
     assert list(candidates.not_shown(1.0)) == ["a", "b", "d"]
+
+
+def test_whether_the_bytes_came_first_is_known_until_the_word_comes() -> None:
+    candidates = Candidates(10)
+    assert not candidates.is_heard("a")
+    candidates.heard("a", b"raw")
+    assert candidates.is_heard("a")
+    candidates.entered("a")
+    assert not candidates.is_heard("a")
