@@ -14,9 +14,12 @@ from tests.fakes.whale_watch import Watch
 # Which of several, whatever their number is.
 picks = st.integers(0, 99)
 some_picks = st.lists(picks, max_size=3)
+# Few wait at a time.
+places = st.lists(st.integers(0, 3), max_size=3)
 paid_btc = st.sampled_from([5, 60, 100, 140])
 _FIRST_FEE_SAT = 1_000
-_COINS = 6
+_COINS = 4
+_FEW = 8
 
 
 class Story(RuleBasedStateMachine):
@@ -61,7 +64,7 @@ class Story(RuleBasedStateMachine):
         self.node.evict(waiting[which % len(waiting)])
         self.happened()
 
-    @rule(left_out=some_picks, strangers=some_picks, btc=paid_btc)
+    @rule(left_out=places, strangers=some_picks, btc=paid_btc)
     def mine(self, left_out: list[int], strangers: list[int], btc: int) -> None:
         self.node.mine(*self._chosen(left_out, strangers, btc))
         self.happened()
@@ -73,7 +76,7 @@ class Story(RuleBasedStateMachine):
         self.happened()
 
     @precondition(lambda self: self.node.chain.tip.block.height > FIRST_HEIGHT + 4)
-    @rule(depth=st.integers(1, 2), more=st.booleans(), left_out=some_picks, strangers=some_picks, btc=paid_btc)
+    @rule(depth=st.integers(1, 2), more=st.booleans(), left_out=places, strangers=some_picks, btc=paid_btc)
     def reorganise(self, depth: int, more: bool, left_out: list[int], strangers: list[int], btc: int) -> None:  # noqa: FBT001
         left = [each for tip in self.node.chain.active[-depth:] for each in self.node.chain.blocks[tip].transactions]
         kept = [each for number, each in enumerate(left) if number not in left_out]
@@ -83,12 +86,16 @@ class Story(RuleBasedStateMachine):
         self.happened()
 
     def _coin(self, which: int) -> Coin:
-        """Return one of the first coins, or an output of whatever was sent."""
+        """Return one of the first coins, or an output of whatever was sent, that no block has spent."""
         coins = [*self.coins, *(each.coin(vout) for each in self.sent for vout in range(len(each.outputs)))]
-        return coins[which % len(coins)]
+        unspent = self.node.chain.unspent
+        there = [each for each in coins if each.outpoint in unspent or each.outpoint.txid in self.node.pool]
+        return there[which % len(there)]
 
     def _one_sent(self, which: int) -> Sent:
-        return self.sent[which % len(self.sent)]
+        """Return one of the last few that were sent: those to which something may still happen."""
+        few = self.sent[-_FEW:]
+        return few[which % len(few)]
 
     def _payment(self, coins: Sequence[Coin], btc: int) -> Sent:
         """Return a payment of so much or of all there is, at a higher fee than any before."""

@@ -20,8 +20,9 @@ class CalmStory(Story):
     def happened(self) -> None:
         if not hasattr(self, "truth"):
             self.truth = Truth(self.node, THRESHOLD_SAT)
-        self.truth.notice(self.watch.clock.seconds())
+        happened_at = self.watch.clock.seconds()
         self.watch.wait(3, step_seconds=0.3)
+        self.truth.notice(happened_at, {whale.replaced_by for whale in self.watch.store.whales.values()})
         self.compare()
 
     @rule()

@@ -6,6 +6,7 @@ before. It is right for a detector that had the time to notice each thing before
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from tests.fakes.whale_node import SimulatedNode
@@ -48,9 +49,15 @@ class Truth:
         self._threshold_sat = threshold_sat
         self._active = list(node.chain.active)
 
-    def notice(self, now_seconds: float) -> None:
-        """Take in what the node has done since the last time."""
-        mempool = {each.txid: each for each in self._node.pool.transactions}
+    def notice(self, now_seconds: float, heirs: Container[str | None]) -> None:
+        """Take in what the node has done since the last time.
+
+        Args:
+            now_seconds: When it did so.
+            heirs: Of several that wait for the place of one, those that the detector has seen there.
+        """
+        waiting = sorted(self._node.pool.transactions, key=lambda each: each.txid not in heirs)
+        mempool = {each.txid: each for each in waiting}
         for fate in self.fates.values():
             if fate.status == "pending" and fate.transaction.txid not in mempool and fate.left_at is None:
                 fate.left_at = now_seconds
@@ -87,7 +94,8 @@ class Truth:
             self.fates[transaction.txid] = fate
             self._predict(fate, rivals)
         elif fate is not None:
-            self._come_back(fate)
+            if self._has_ended(transaction.txid):
+                self._come_back(transaction.txid)
             fate.status, fate.left_at, fate.replaced_by = "pending", None, frozenset()
         for rival in rivals:
             waiting = [each for each in self._node.pool.transactions if _are_rivals(rival, each)]
@@ -103,26 +111,29 @@ class Truth:
             fate.prediction = txid
             self.predicted[txid] = Predicted(txid, self._node.chain.tip.block.height, about=txid)
 
-    def _come_back(self, fate: Fate) -> None:
-        """It waits again, or is in a block after all: so the predictions are about it, if none of them was settled."""
-        if fate.status in {"pending", "confirmed"}:
-            return
+    def _has_ended(self, txid: str) -> bool:
+        return self.fates[txid].status not in {"pending", "confirmed"}
+
+    def _come_back(self, txid: str) -> None:
+        """One that had ended waits again, or is in a block: predictions are about it, unless a block holds theirs."""
         for each in self.predicted.values():
-            if fate.transaction.txid in each.versions and self.fates[each.about].status != "confirmed":
-                each.about = fate.transaction.txid
+            if txid in each.versions and self.fates[each.about].status != "confirmed":
+                each.about = txid
 
     def _notice_block(self, block_hash: str, now_seconds: float) -> None:
         held = self._node.chain.blocks[block_hash].transactions
         spent = {outpoint for transaction in held for outpoint in transaction.outpoints}
+        back = [each.txid for each in held if each.txid in self.fates and self._has_ended(each.txid)]
         for transaction in held:
             fate = self.fates.get(transaction.txid)
             if fate is not None:
-                self._come_back(fate)
                 fate.status, fate.block, fate.left_at, fate.replaced_by = "confirmed", block_hash, None, frozenset()
             elif self.is_whale(transaction):
                 self.fates[transaction.txid] = Fate(
                     transaction, "missed", is_alerted=False, seen_at=now_seconds, block=block_hash
                 )
+        for txid in back:
+            self._come_back(txid)
         for fate in self.fates.values():
             if fate.status == "pending" and not spent.isdisjoint(fate.transaction.outpoints):
                 fate.status, fate.block, fate.left_at = "conflicted", block_hash, None
