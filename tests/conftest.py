@@ -23,10 +23,36 @@ def postgresql() -> Iterator[ThrowawayPostgresql]:
     server.remove()
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file at head, to be copied: migrating takes longer than most tests."""
+    file = tmp_path_factory.mktemp("migrated") / "utxoracle.db"
+    with open_database(f"sqlite:///{file}", create=True) as database:
+        upgrade(database)
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgresql: ThrowawayPostgresql) -> str:
+    """The name of a PostgreSQL database at head, to be copied likewise."""
+    with open_database(postgresql.new_database()) as database:
+        upgrade(database)
+        name = database.url.database
+    assert name is not None
+    return name
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database without tables, once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """What the databases of a test are made with: once with SQLite and once with PostgreSQL."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def empty_database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without tables."""
+    if database_kind == "sqlite":
         return f"sqlite:///{tmp_path / 'utxoracle.db'}"
     server: ThrowawayPostgresql = request.getfixturevalue("postgresql")
     return server.new_database()
@@ -41,10 +67,17 @@ def empty_database(empty_database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def database(empty_database: Database) -> Database:
+def database(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A database at head, without rows."""
-    upgrade(empty_database)
-    return empty_database
+    if database_kind == "sqlite":
+        file = tmp_path / "utxoracle.db"
+        file.write_bytes(request.getfixturevalue("migrated_file").read_bytes())
+        url = f"sqlite:///{file}"
+    else:
+        server: ThrowawayPostgresql = request.getfixturevalue("postgresql")
+        url = server.new_database(request.getfixturevalue("migrated_template"))
+    with open_database(url) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -9,18 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.adapters.database.engine import Database, open_database
-from app.adapters.database.migration import upgrade
 from tests.fakes.web_application import WebApplication
-
-
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file at head, to be copied: migrating takes longer than most tests."""
-    file = tmp_path_factory.mktemp("migrated") / "utxoracle.db"
-    database = open_database(f"sqlite:///{file}", create=True)
-    upgrade(database)
-    database.close()
-    return file
 
 
 @pytest.fixture
