@@ -145,7 +145,11 @@ class Fates:
         whale.left_at = None
         self._draft.change(whale)
         self._draft.tell(status_update(whale, previous=previous, at=at, prediction=prediction))
-        self._followed.remove(whale.txid)
+        if whale.value_sat < self._limits.threshold_sat:
+            # It took the place of a whale; should it come back, nothing about it would draw a look.
+            self._followed.remember(whale)
+        else:
+            self._followed.remove(whale.txid)
 
 
 def _of(whales: Sequence[Whale], predictions: Predictions) -> Predictions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.domain.whales.parts import outpoint_bytes
 from app.domain.whales.prevout import Outpoint
@@ -12,18 +12,27 @@ if TYPE_CHECKING:
 
     from app.services.whales.whale_store import Whale, WhaleStore
 
-# That are remembered of whales that were let go: some megabytes.
+# That are remembered of whales that are followed no longer: some megabytes.
 _MOST_OUTPOINTS = 20_000
 
 
+class _Remembered(NamedTuple):
+    spent: Sequence[bytes]
+    is_waiting: bool
+
+
+_NOTHING = _Remembered((), is_waiting=False)
+
+
 class Followed:
-    """Whales by txid, and by what they spend; of those that were let go lately, no more than that is kept."""
+    """Whales by txid, and by what they spend; of those of which word may still come, no more than that is kept."""
 
     def __init__(self) -> None:
         self._whales: dict[str, Whale] = {}
         # More than one when a reorganisation took back what had decided between them.
         self._spenders: dict[bytes, tuple[str, ...]] = {}
-        self._let_go: dict[str, Sequence[bytes]] = {}
+        self._remembered: dict[str, _Remembered] = {}
+        self._remembered_outpoints = 0
         # By the monotonic clock; whatever the time of day does meanwhile.
         self._left_at_seconds: dict[str, float] = {}
 
@@ -37,7 +46,7 @@ class Followed:
 
     @property
     def outpoints(self) -> Container[bytes]:
-        """All that they spend, and those that were let go, as it stands in transactions."""
+        """All that they spend, and those that are remembered, as it stands in transactions."""
         return self._spenders
 
     def get(self, txid: str) -> Whale | None:
@@ -54,12 +63,27 @@ class Followed:
         """Follow it no longer; what another whale spends as well stays known of that one."""
         whale = self._whales.pop(txid, None)
         self._left_at_seconds.pop(txid, None)
-        for outpoint in self._let_go.pop(txid, ()) if whale is None else outpoints_of(whale):
+        remembered = self._remembered.pop(txid, _NOTHING)
+        self._remembered_outpoints -= len(remembered.spent)
+        for outpoint in remembered.spent if whale is None else outpoints_of(whale):
             others = tuple(other for other in self._spenders[outpoint] if other != txid)
             if others:
                 self._spenders[outpoint] = others
             else:
                 del self._spenders[outpoint]
+
+    def remember(self, whale: Whale) -> None:
+        """Follow it no longer, but go on looking at what spends its coins: one of these may be itself.
+
+        Of too many, what was remembered first is forgotten.
+        """
+        self.remove(whale.txid)
+        spent = tuple(outpoints_of(whale))
+        self._remembered[whale.txid] = _Remembered(spent, is_waiting=whale.status == "pending")
+        self._remembered_outpoints += len(spent)
+        self._note(whale.txid, spent)
+        while self._remembered_outpoints > _MOST_OUTPOINTS:
+            self.remove(next(iter(self._remembered)))
 
     def rivals(self, txid: str, spent: Iterable[bytes]) -> Sequence[Whale]:
         """Return the whales other than `txid` that spend one of `spent`, each once; first `recall` those let go."""
@@ -68,14 +92,15 @@ class Followed:
 
     def recall(self, store: WhaleStore, spent: Iterable[bytes]) -> None:
         """Follow those again that were let go, and spend one of `spent`; may raise StorageError."""
-        recalled = self._spenders_of(spent) & self._let_go.keys()
+        known = self._remembered
+        recalled = {txid for txid in self._spenders_of(spent) if txid in known and known[txid].is_waiting}
         if not recalled:
             return
-        known = store.find(recalled)
+        found = store.find(recalled)
         for txid in recalled:
             self.remove(txid)
-            if txid in known and known[txid].status == "pending":
-                self.add(known[txid])
+            if txid in found and found[txid].status == "pending":
+                self.add(found[txid])
 
     def leave(self, whale: Whale, at_seconds: float) -> None:
         """Note when a whale left the mempool, by the monotonic clock."""
@@ -96,20 +121,8 @@ class Followed:
             return 0
         by_feerate = sorted(self._whales.values(), key=lambda whale: whale.fee_rate or 0)
         for whale in by_feerate[:surplus]:
-            self.remove(whale.txid)
-            self._let_go[whale.txid] = tuple(outpoints_of(whale))
-            self._note(whale.txid, self._let_go[whale.txid])
-        self._forget_some()
+            self.remember(whale)
         return surplus
-
-    def _forget_some(self) -> None:
-        """Remember no longer what those spend that were let go first, if they are too many."""
-        kept = sum(map(len, self._let_go.values()))
-        for txid, outpoints in list(self._let_go.items()):
-            if kept <= _MOST_OUTPOINTS:
-                break
-            kept -= len(outpoints)
-            self.remove(txid)
 
     def _note(self, txid: str, spent: Iterable[bytes]) -> None:
         for outpoint in spent:
