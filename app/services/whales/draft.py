@@ -51,10 +51,6 @@ class Draft:
         """Return whether anything about a whale is not written yet."""
         return txid in self._unwritten.sightings or txid in self._unwritten.whales
 
-    def holds_prediction(self, prediction_id: str) -> bool:
-        """Return whether a change of a prediction is not written yet."""
-        return prediction_id in self._unwritten.predictions
-
     def sight(self, whale: Whale, prediction: WhalePrediction | None, event: tuple[str, dict[str, Any]] | None) -> None:
         """Add a whale that nobody knew."""
         self._unwritten.sightings.setdefault(whale.txid, Sighting(whale=whale, prediction=prediction, event=event))

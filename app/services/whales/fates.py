@@ -8,7 +8,7 @@ from app.domain.whales.score import is_on_time
 from app.services.whales.telling import NO_FORECAST, status_update, whale_alert
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from app.services.whales.draft import Draft
@@ -60,7 +60,7 @@ class Fates:
 
     def replace(self, whales: Sequence[Whale], predictions: Predictions, by: Whale, at: datetime) -> None:
         """The mempool holds `by`, which spends what these wanted to spend; their predictions are about it now."""
-        for prediction in _of(whales, predictions):
+        for prediction, _ in _about(whales, predictions):
             prediction.final_txid = by.txid
             self._draft.predict(prediction)
         for whale in whales:
@@ -83,16 +83,10 @@ class Fates:
 
     def reopen(self, whales: Sequence[Whale], predictions: Predictions, at: datetime, reason: Reason) -> None:
         """What was the end of these is none: they wait again. One that was missed is alerted to now."""
-        # Of two that were rivals for one block, the prediction is about the one that it held.
-        held_last = sorted(whales, key=lambda whale: whale.status != "conflicted")
-        own = {whale.prediction_id: whale.txid for whale in held_last}
-        txids = {whale.txid for whale in whales}
-        for prediction in predictions:
-            final_txid = own.get(prediction.prediction_id, prediction.final_txid)
-            if final_txid in txids:
-                prediction.final_txid, prediction.outcome = final_txid, _PENDING
-                prediction.outcome_block = prediction.resolved_at = prediction.on_time = None
-                self._draft.predict(prediction)
+        for prediction, txid in _about(whales, predictions):
+            prediction.final_txid, prediction.outcome = txid, _PENDING
+            prediction.outcome_block = prediction.resolved_at = prediction.on_time = None
+            self._draft.predict(prediction)
         for whale in whales:
             previous, whale.status = whale.status, _PENDING
             whale.replaced_by = whale.block_height = whale.block_hash = whale.confirmed_at = whale.left_at = None
@@ -127,12 +121,12 @@ class Fates:
         height: int | None = None,
         block_hash: str | None = None,
     ) -> None:
-        """End these, and resolve what was predicted of them, unless the same block has resolved it already."""
+        """End these, and resolve what was predicted of them."""
         resolved = {}
-        for prediction in _of(whales, predictions):
-            if prediction.outcome == _PENDING or not self._draft.holds_prediction(prediction.prediction_id):
-                _resolve(prediction, whales, status, at, height)
-                self._draft.predict(prediction)
+        for prediction, txid in _about(whales, predictions):
+            prediction.final_txid = txid
+            _resolve(prediction, status, at, height)
+            self._draft.predict(prediction)
             resolved[prediction.prediction_id] = prediction
         for whale in whales:
             whale.block_height, whale.block_hash = height, block_hash
@@ -152,19 +146,23 @@ class Fates:
             self._followed.remove(whale.txid)
 
 
-def _of(whales: Sequence[Whale], predictions: Predictions) -> Predictions:
-    """Return the predictions whose chain of replacements ends in one of these, or did until it was replaced."""
+def _about(whales: Sequence[Whale], predictions: Predictions) -> Iterator[tuple[WhalePrediction, str]]:
+    """Yield the predictions that are about one of these from now on, each with the txid of that one.
+
+    A prediction follows what it is about, and goes back to another version of the payment when that one had come to an
+    end and is there again; but as long as a block confirms it, no other version matters.
+    """
     txids = {whale.txid for whale in whales}
-    own = {whale.prediction_id for whale in whales if whale.status == "replaced"}
-    return [each for each in predictions if each.final_txid in txids or each.prediction_id in own]
+    # Of several in one block it goes back to the first.
+    back = {whale.prediction_id: whale.txid for whale in reversed(whales) if whale.status != _PENDING}
+    for prediction in predictions:
+        if prediction.final_txid in txids:
+            yield prediction, prediction.final_txid
+        elif prediction.prediction_id in back and prediction.outcome != "confirmed":
+            yield prediction, back[prediction.prediction_id]
 
 
-def _resolve(
-    prediction: WhalePrediction, whales: Sequence[Whale], outcome: str, at: datetime, height: int | None
-) -> None:
-    for whale in whales:
-        if whale.prediction_id == prediction.prediction_id:
-            prediction.final_txid = whale.txid
+def _resolve(prediction: WhalePrediction, outcome: str, at: datetime, height: int | None) -> None:
     prediction.outcome, prediction.resolved_at = outcome, at
     prediction.outcome_block = height if outcome == "confirmed" else None
     prediction.on_time = (
