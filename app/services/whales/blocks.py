@@ -12,6 +12,7 @@ from app.services.whales.block_reader import BlockReader
 from app.services.whales.block_whales import BlockWhales
 from app.services.whales.catching_up import CatchingUp
 from app.services.whales.followed import outpoints_of
+from app.services.whales.predictions import predictions_of
 from app.services.whales.telling import NO_FORECAST, reorganisation, whale_alert
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from app.services.whales.limits import DetectorLimits
     from app.services.whales.mempool_node import BlockPlace, MempoolNode
     from app.services.whales.mempool_view import MempoolView
-    from app.services.whales.whale_store import Whale, WhalePrediction, WhaleStore
+    from app.services.whales.predictions import Predicted
+    from app.services.whales.whale_store import Whale, WhaleStore
 
 # A block may carry a time that far from ours; what is older was mined while nobody looked.
 _FRESH = timedelta(hours=2)
@@ -156,7 +158,7 @@ class Blocks:
         held, unknown = self._whales.of(look, place, at)
         rivals = self._whales.conflicting(look)
         final = self._final_with(place)
-        predictions = self._predictions([*held, *rivals, *final])
+        predictions = predictions_of(self._store, [*held, *rivals, *final])
         # From here on nothing is asked, and nothing can fail.
         replaced = self._sight(unknown, predictions, at)
         waited = [whale for whale in [*held, *unknown] if whale.status != "missed"]
@@ -175,7 +177,7 @@ class Blocks:
     def _disconnect(self, step: Step) -> None:
         place, now = step.place, self._clocks.now()
         whales = self._store.whales_in(place.block_hash)
-        predictions = self._predictions(whales)
+        predictions = predictions_of(self._store, whales)
         held = [whale for whale in whales if whale.status != "conflicted"]
         self._note(place, held, is_connected=False)
         self._draft.tell(reorganisation(now, place.height - 1, [place.block_hash], [whale.txid for whale in whales]))
@@ -189,7 +191,7 @@ class Blocks:
         self._final_height = min(self._final_height, place.height - 1)
         self._chain.done(step)
 
-    def _sight(self, unknown: Sequence[Whale], predictions: Sequence[WhalePrediction], at: datetime) -> set[str]:
+    def _sight(self, unknown: Sequence[Whale], predictions: Sequence[Predicted], at: datetime) -> set[str]:
         """Draft what a block shows that nobody knew; return the txids of those that were replaced by some of it.
 
         What was in the mempool replaced them there, though it was mined before it could be looked at.
@@ -216,14 +218,6 @@ class Blocks:
             return []
         # Nobody was told of those that were missed.
         return [whale for whale in self._store.whales_in(deep) if whale.status != "missed"]
-
-    def _predictions(self, whales: Sequence[Whale]) -> Sequence[WhalePrediction]:
-        """Return what was predicted of these, and what is about them since they replaced others."""
-        if not whales:
-            return []
-        own = self._store.predictions([whale.prediction_id for whale in whales if whale.prediction_id])
-        about = self._store.predictions_of([whale.txid for whale in whales])
-        return list({each.prediction_id: each for each in [*own, *about]}.values())
 
     def _time_of(self, place: BlockPlace) -> datetime:
         """Return when a block came: now, unless it came long before anybody looked."""

@@ -28,6 +28,7 @@ from app.services.whales.forecasts import Forecasts
 from app.services.whales.let_go import LetGo
 from app.services.whales.mempool_node import Topic
 from app.services.whales.mempool_view import MempoolView
+from app.services.whales.predictions import predictions_of
 from app.services.whales.sightings import Sightings
 from app.services.whales.stream_watch import StreamWatch
 from app.services.whales.unseen_blocks import mined_unseen
@@ -310,7 +311,7 @@ class Detector:
             # The block that holds them may be one that came just now, and is looked through first.
             return False
         lost = [whale for whale in gone if whale.txid not in mined]
-        predictions = self._store.predictions_of([whale.txid for whale in lost])
+        predictions = predictions_of(self._store, lost)
         # From here on nothing is asked, and nothing can fail.
         now = self._clocks.now()
         self._fates.confirm_unseen([whale for whale in gone if whale.txid in mined], now)

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from app.services.whales.draft import Draft
     from app.services.whales.followed import Followed
     from app.services.whales.limits import DetectorLimits
+    from app.services.whales.predictions import Predicted
     from app.services.whales.telling import Reason
     from app.services.whales.whale_store import Whale, WhalePrediction
 
-    Predictions = Sequence[WhalePrediction]
+    Predictions = Sequence[Predicted]
 
 _PENDING = "pending"
 
@@ -99,7 +100,7 @@ class Fates:
 
     def finish(self, whales: Sequence[Whale], predictions: Predictions, at: datetime) -> None:
         """The block that decided about these lies deep enough."""
-        of = {prediction.prediction_id: prediction for prediction in predictions}
+        of = {row.prediction_id: row for row, _ in predictions}
         for whale in whales:
             self._draft.tell(
                 status_update(
@@ -153,13 +154,13 @@ def _about(whales: Sequence[Whale], predictions: Predictions) -> Iterator[tuple[
     end and is there again; but as long as a block confirms it, no other version matters.
     """
     txids = {whale.txid for whale in whales}
-    # Of several in one block it goes back to the first.
-    back = {whale.prediction_id: whale.txid for whale in reversed(whales) if whale.status != _PENDING}
-    for prediction in predictions:
-        if prediction.final_txid in txids:
-            yield prediction, prediction.final_txid
-        elif prediction.prediction_id in back and prediction.outcome != "confirmed":
-            yield prediction, back[prediction.prediction_id]
+    back = [whale.txid for whale in whales if whale.status != _PENDING]
+    for row, versions in predictions:
+        if row.final_txid in txids:
+            yield row, row.final_txid
+        elif row.outcome != "confirmed" and (returned := [txid for txid in back if txid in versions]):
+            # Of several in one block it goes back to the first.
+            yield row, returned[0]
 
 
 def _resolve(prediction: WhalePrediction, outcome: str, at: datetime, height: int | None) -> None:

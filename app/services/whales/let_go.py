@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from app.services.whales.predictions import predictions_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -77,7 +79,7 @@ class LetGo:
         lost = [whale for whale in page if self._followed.get(whale.txid) is None]
         room = max(0, most - len(self._followed))
         old = [whale for whale in lost[room:] if self._is_too_old(whale)]
-        predictions = self._store.predictions_of([whale.txid for whale in old]) if old else []
+        predictions = predictions_of(self._store, old)
         # From here on nothing is asked, and nothing can fail.
         self._take_up(lost[:room])
         self._fates.give_up(old, predictions, self._clocks.now())

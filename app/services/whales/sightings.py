@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from app.domain.blocks.malformed import MalformedBlockError
 from app.domain.whales.parts import read_parts
 from app.services.whales.examination import new_whale
+from app.services.whales.predictions import predictions_of
 from app.services.whales.telling import whale_alert
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from app.services.whales.forecasts import Forecasts
     from app.services.whales.limits import DetectorLimits
     from app.services.whales.mempool_node import Entry
+    from app.services.whales.predictions import Predicted
     from app.services.whales.whale_store import Whale, WhalePrediction, WhaleStore
 
 # Looked at in one turn: some tens of milliseconds.
@@ -135,7 +137,7 @@ class Sightings:
             rivals = self._followed.rivals(whale.txid, asked.parts.spent)
             if self._has_to_wait(rivals):
                 return
-            predictions = self._predictions([whale], rivals)
+            predictions = predictions_of(self._store, [whale, *rivals])
             if whale.status != "pending":
                 self._fates.reopen([whale], predictions, self._clocks.now(), "returned")
             elif self._followed.get(whale.txid) is None:
@@ -152,14 +154,6 @@ class Sightings:
     def _has_to_wait(self, rivals: Sequence[Whale]) -> bool:
         """Return whether something about these has to be written first: what the store says has to be true."""
         return any(self._draft.holds(rival.txid) for rival in rivals)
-
-    def _predictions(self, whales: Sequence[Whale], rivals: Sequence[Whale]) -> Sequence[WhalePrediction]:
-        """Return what was predicted of `whales`, and what is about any of these since it replaced others."""
-        named = [whale.prediction_id for whale in whales if whale.prediction_id]
-        own = self._store.predictions(named) if named else []
-        txids = [each.txid for each in (*whales, *rivals)]
-        about = self._store.predictions_of(txids) if txids else []
-        return list({each.prediction_id: each for each in [*own, *about]}.values())
 
     def _await_blocks(self, vanished: Sequence[Asked]) -> None:
         until = self._clocks.seconds() + self._limits.settle_seconds
@@ -178,7 +172,7 @@ class Sightings:
             return True
         if is_whale or rivals:
             # Read before anything is changed: it may fail.
-            predictions = self._predictions([], rivals)
+            predictions = predictions_of(self._store, rivals)
             self._sight(looked, candidate, rivals, predictions, is_whale=is_whale)
         self._candidates.done(txid)
         return True
@@ -188,7 +182,7 @@ class Sightings:
         looked: Looked,
         candidate: Candidate,
         rivals: Sequence[Whale],
-        predictions: Sequence[WhalePrediction],
+        predictions: Sequence[Predicted],
         *,
         is_whale: bool,
     ) -> None:

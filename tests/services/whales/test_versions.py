@@ -32,6 +32,16 @@ class Versions(NamedTuple):
 
 
 @pytest.fixture
+def merged(watch: Watch) -> Versions:
+    one, other = watch.coin(200), watch.coin(300)
+    first, second = watch.send(150, one), watch.send(250, other)
+    watch.turns()
+    both = watch.send(400, one, other, fee_sat=9_000)
+    watch.turns()
+    return Versions(first, second, both, (one, other))
+
+
+@pytest.fixture
 def parted(watch: Watch) -> Versions:
     """`both` was replaced by `second`, which leaves room for `first`: the two wait."""
     one, other = watch.coin(200), watch.coin(300)
@@ -54,6 +64,42 @@ def prediction_of(watch: Watch, whale: Sent) -> WhalePrediction:
 def judgement_of(watch: Watch, whale: Sent) -> tuple[str, str, int | None, bool | None]:
     found = prediction_of(watch, whale)
     return found.final_txid, found.outcome, found.outcome_block, found.on_time
+
+
+def test_what_replaced_two_and_is_mined_after_all_confirms_what_was_predicted_of_both(
+    watch: Watch, merged: Versions
+) -> None:
+    watch.send(401, *merged.coins, fee_sat=20_000)
+    watch.turns()
+    watch.node.mine(merged.both)
+    watch.turns()
+    for whale in (merged.first, merged.second):
+        assert judgement_of(watch, whale) == (merged.both.txid, "confirmed", 103, True)
+
+
+def test_what_replaced_two_and_comes_back_in_place_of_its_own_heir_reopens_what_was_predicted_of_both(
+    watch: Watch, merged: Versions
+) -> None:
+    heir = watch.send(401, *merged.coins, fee_sat=20_000)
+    watch.turns()
+    watch.node.evict(heir)
+    watch.wait(ELEVEN_MINUTES, step_seconds=10)
+    watch.node.send(merged.both)
+    watch.turns()
+    for whale in (merged.first, merged.second):
+        assert judgement_of(watch, whale) == (merged.both.txid, "pending", None, None)
+
+
+def test_what_its_heir_replaced_besides_stays_about_the_heir(watch: Watch, merged: Versions) -> None:
+    coin = watch.coin(500)
+    third = watch.send(450, coin)
+    watch.turns()
+    heir = watch.send(801, *merged.coins, coin, fee_sat=20_000)
+    watch.turns()
+    watch.node.mine(merged.both)
+    watch.turns()
+    assert judgement_of(watch, merged.second) == (merged.both.txid, "confirmed", 103, True)
+    assert judgement_of(watch, third) == (heir.txid, "conflicted", None, False)
 
 
 def test_a_version_that_was_dropped_and_is_mined_after_all_confirms_the_prediction(watch: Watch) -> None:
