@@ -20,9 +20,9 @@ class CalmStory(Story):
     def happened(self) -> None:
         if not hasattr(self, "truth"):
             self.truth = Truth(self.node, THRESHOLD_SAT)
-        happened_at = self.watch.clock.seconds()
+        happened_at, before = self.watch.clock.seconds(), self._replacements()
         self.watch.wait(3, step_seconds=0.3)
-        self.truth.notice(happened_at, {whale.replaced_by for whale in self.watch.store.whales.values()})
+        self.truth.notice(happened_at, {heir for _, heir in self._replacements() - before})
         self.compare()
 
     @rule()
@@ -47,6 +47,9 @@ class CalmStory(Story):
         self.evict(which)
         self.wait_for_long()
         self._send(waiting[which % len(waiting)])
+
+    def _replacements(self) -> set[tuple[str, str | None]]:
+        return {(whale.txid, whale.replaced_by) for whale in self.watch.store.whales.values()}
 
     def compare(self) -> None:
         store, fates = self.watch.store, self.truth.fates

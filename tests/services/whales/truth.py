@@ -54,7 +54,7 @@ class Truth:
 
         Args:
             now_seconds: When it did so.
-            heirs: Of several that wait for the place of one, those that the detector has seen there.
+            heirs: Of several that wait for the place of one, those that the detector has seen there since.
         """
         waiting = sorted(self._node.pool.transactions, key=lambda each: each.txid not in heirs)
         mempool = {each.txid: each for each in waiting}
