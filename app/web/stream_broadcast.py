@@ -21,10 +21,8 @@ Entry = tuple["Event", bytes]
 # Told between two times of giving way to whoever else has something to do, such as hearing of the next entry: a
 # millisecond, of the ten that a thousand clients take.
 _CLIENTS_AT_ONCE = 100
-# At a time to one client: what is more waits for the next round, so that a burst finds the client's memory of it empty.
+# From which on nothing further is taken in a round: a quarter of what may wait for a client.
 _BUNDLE_BYTES = 16 * 1024
-# From which on nothing further is taken: no more than may wait for a client.
-_WAITING_BYTES = 64 * 1024
 
 
 class Bundle:
@@ -84,14 +82,13 @@ class Broadcast:
 
     def add(self, event: Event, frame: bytes) -> None:
         """Tell everybody of an entry soon; returns once there is room for it."""
-        while self._waiting_bytes >= _WAITING_BYTES:
+        while self._waiting_bytes >= _BUNDLE_BYTES:
             self._room.clear()
+            self._begin()
             self._room.wait()
         self._waiting.append((event, frame))
         self._waiting_bytes += len(frame)
-        if not self._is_going:
-            self._is_going = True
-            gevent.spawn(self._go_round)
+        self._begin()
 
     def tell(self, listener: Listener) -> None:
         """Tell one now what the others are told soon, if it has not been told yet."""
@@ -103,33 +100,30 @@ class Broadcast:
         self._waiting_bytes = self._in_round = 0
         self._room.set()
 
+    def _begin(self) -> None:
+        if not self._is_going:
+            self._is_going = True
+            gevent.spawn(self._go_on)
+
+    def _go_on(self) -> None:
+        try:
+            while self._waiting:
+                self._go_round()
+        finally:
+            # Whatever was the end of it, the next entry begins anew.
+            self._is_going = False
+
     def _go_round(self) -> None:
-        while self._waiting:
-            self._in_round = len(self._first())
-            listeners = list(self._listeners())
-            for start in range(0, len(listeners), _CLIENTS_AT_ONCE):
-                bundle = Bundle(self._first())
-                for listener in listeners[start : start + _CLIENTS_AT_ONCE]:
-                    try:
-                        listener.deliver(bundle)
-                    except Exception:  # noqa: BLE001 - whatever it is, it is about this listener
-                        listener.give_up()
-                give_way()
-            self._drop(self._in_round)
-        self._is_going = False
-
-    def _first(self) -> list[Entry]:
-        """Return what is told at present: of what waits, as much as may go at a time, and at least one entry."""
-        found: list[Entry] = []
-        left_bytes = _BUNDLE_BYTES
-        for entry in self._waiting:
-            left_bytes -= len(entry[1])
-            if found and left_bytes < 0:
-                break
-            found.append(entry)
-        return found
-
-    def _drop(self, count: int) -> None:
-        for _ in range(count):
+        self._in_round = len(self._waiting)
+        listeners = list(self._listeners())
+        for start in range(0, len(listeners), _CLIENTS_AT_ONCE):
+            bundle = Bundle(list(self._waiting))
+            for listener in listeners[start : start + _CLIENTS_AT_ONCE]:
+                try:
+                    listener.deliver(bundle)
+                except Exception:  # noqa: BLE001 - whatever it is, it is about this listener
+                    listener.give_up()
+            give_way()
+        for _ in range(self._in_round):
             self._waiting_bytes -= len(self._waiting.popleft()[1])
         self._room.set()

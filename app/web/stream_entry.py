@@ -77,4 +77,6 @@ class Entrance:
         except (StorageError, TimeoutError) as error:
             # What it was let in by still holds.
             close = Close.TRY_LATER if before is None else None
-            raise TurnedAwayError(close, "unavailable", "the database is away; try again later") from error
+            is_crowd = isinstance(error, TimeoutError)
+            reason = "too many want to be let in at once" if is_crowd else "the database is away"
+            raise TurnedAwayError(close, "unavailable", f"{reason}; try again later") from error

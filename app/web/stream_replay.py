@@ -79,6 +79,9 @@ class Replay:
         """Tell the client if it cannot be sent all that it missed, and begin with what it can be sent."""
         since = datetime.now(UTC) - self.limits.replay_age
         with self.hub.readers.one():
+            # A wish may have been given up while it waited for its turn, and costs nothing then.
+            if self._is_over:
+                return
             is_unknown = self.cursor > self.hub.position and self.cursor > self.hub.log.last_id()
             around = self.hub.log.after(max(0, self.cursor - 1), 2)
             is_pruned = self.cursor > 0 and not any(event.id == self.cursor for event in around)

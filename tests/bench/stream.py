@@ -19,8 +19,9 @@ _ALERTS_PER_SECOND = 10
 # Connected and gone before memory is looked at: whatever the first client needs is not what each needs.
 _FIRST_CLIENTS = 20
 _STALLED_SHARE = 0.05
-# Sent at once, so that what the kernel holds for a stalled client is full while the others are timed.
-_FILLING_ALERTS = 120
+# Sent at once, so that what the kernel holds for a stalled client is full, but not so many that it is shown out before
+# memory was looked at.
+_FILLING_ALERTS = 80
 
 Progress = Callable[[str], None]
 
@@ -122,7 +123,9 @@ def run(
         receipts = audience.receipts(alerts)
         cpu = cpu_seconds(server.pid) - cpu
         if stalled:
-            receipts.faults.extend(audience.receipts(0, stalled_read=True).faults)
+            late = audience.receipts(0, stalled_read=True)
+            receipts.faults.extend(late.faults)
+            assert not late.shown_out, f"{late.shown_out} were shown out before their memory was looked at"
         if receipts.faults:
             raise AssertionError(f"{len(receipts.faults)} faults: {receipts.faults[:5]}")
         delays = receipts.delays_ms(sent_at)
