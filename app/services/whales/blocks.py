@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from app.services.whales.examination import Examination
     from app.services.whales.fates import Fates
     from app.services.whales.followed import Followed
+    from app.services.whales.let_go import LetGo
     from app.services.whales.limits import DetectorLimits
     from app.services.whales.mempool_node import BlockPlace, MempoolNode
     from app.services.whales.mempool_view import MempoolView
@@ -48,7 +49,8 @@ class Blocks:
         view: Looks at what waits.
         chain: What has been looked through, and what comes next.
         candidates: What was in the mempool and has not been looked at.
-        followed: The whales that wait.
+        followed: The whales that wait,
+        let_go: and those that do so unwatched.
         fates: Ends them.
         draft: Takes what was found.
         limits: From where on.
@@ -66,6 +68,7 @@ class Blocks:
         chain: Chain,
         candidates: Candidates,
         followed: Followed,
+        let_go: LetGo,
         fates: Fates,
         draft: Draft,
         limits: DetectorLimits,
@@ -78,6 +81,7 @@ class Blocks:
         self._chain = chain
         self._candidates = candidates
         self._followed = followed
+        self._let_go = let_go
         self._fates = fates
         self._draft = draft
         self._limits = limits
@@ -154,7 +158,7 @@ class Blocks:
         at = self._time_of(place)
         # Of one that cannot be had it stays unknown which whales it held; the chain goes on.
         look = self._reader.look(place.block_hash) or UNSEEN
-        self._followed.recall(self._store, (outpoint for each in look.worth_a_look for outpoint in each.spent))
+        self._let_go.recall(outpoint for each in look.worth_a_look for outpoint in each.spent)
         held, unknown = self._whales.of(look, place, at)
         rivals = self._whales.conflicting(look)
         final = self._final_with(place)

@@ -35,11 +35,13 @@ class Target(NamedTuple):
         block_hash: A block that
         said: was connected, was disconnected, or was the tip when a snapshot was taken.
         due_seconds: When to go there, by the monotonic clock.
+        height: Of the tip; not known of the others.
     """
 
     block_hash: str
     said: Literal["connected", "disconnected", "tip"]
     due_seconds: float
+    height: int = -1
 
 
 class Chain:
@@ -64,6 +66,12 @@ class Chain:
     @property
     def known_height(self) -> int | None:
         """Height of the newest block that is known of, looked through or not."""
+        foretold = max((target.height for target in self._targets), default=-1)
+        found = self._found_height
+        return found if found is None else max(found, foretold)
+
+    @property
+    def _found_height(self) -> int | None:
         if self._route and self._route[-1].is_connect:
             return self._route[-1].place.height
         if self._ascent is not None:
@@ -108,7 +116,7 @@ class Chain:
             return True
         is_told = any(target.said == "tip" and target.block_hash == tip.block_hash for target in self._targets)
         if not is_told and tip.block_hash != (self._done[-1][1] if self._done else None):
-            self._targets.append(Target(tip.block_hash, "tip", due_seconds))
+            self._targets.append(Target(tip.block_hash, "tip", due_seconds, tip.height))
         return False
 
     def stay(self) -> None:

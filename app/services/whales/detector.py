@@ -100,6 +100,9 @@ class Detector:
             every_seconds=limits.template_seconds,
         )
         self._fates = Fates(self._followed, self._draft, limits)
+        self._let_go = LetGo(
+            store=store, followed=self._followed, fates=self._fates, view=self._view, limits=limits, clocks=clocks
+        )
         examination = Examination(node, labels, limits.most_inputs)
         self._sightings = Sightings(
             store=store,
@@ -116,6 +119,7 @@ class Detector:
             chain=self._chain,
             candidates=self._candidates,
             followed=self._followed,
+            let_go=self._let_go,
             fates=self._fates,
             draft=self._draft,
             limits=limits,
@@ -130,13 +134,11 @@ class Detector:
             chain=self._chain,
             candidates=self._candidates,
             followed=self._followed,
+            let_go=self._let_go,
             fates=self._fates,
             draft=self._draft,
             limits=limits,
             clocks=clocks,
-        )
-        self._let_go = LetGo(
-            store=store, followed=self._followed, fates=self._fates, view=self._view, limits=limits, clocks=clocks
         )
         self._has_begun = False
         self._most_followed = limits.most_followed

@@ -90,17 +90,22 @@ class Followed:
         found = self._spenders_of(spent) & self._whales.keys()
         return [self._whales[other] for other in sorted(found - {txid})]
 
-    def recall(self, store: WhaleStore, spent: Iterable[bytes]) -> None:
-        """Follow those again that were let go, and spend one of `spent`; may raise StorageError."""
+    def recall(self, store: WhaleStore, spent: Iterable[bytes]) -> Sequence[Whale]:
+        """Follow those again that were let go, and spend one of `spent`, and return them; may raise StorageError.
+
+        Whether they still wait was not noted meanwhile.
+        """
         known = self._remembered
         recalled = {txid for txid in self._spenders_of(spent) if txid in known and known[txid].is_waiting}
         if not recalled:
-            return
+            return []
         found = store.find(recalled)
         for txid in recalled:
             self.remove(txid)
-            if txid in found and found[txid].status == "pending":
-                self.add(found[txid])
+        waiting = [whale for whale in found.values() if whale.status == "pending"]
+        for whale in waiting:
+            self.add(whale)
+        return waiting
 
     def leave(self, whale: Whale, at_seconds: float) -> None:
         """Note when a whale left the mempool, by the monotonic clock."""

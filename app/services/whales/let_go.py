@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from app.services.whales.predictions import predictions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from app.services.whales.clocks import Clocks
     from app.services.whales.fates import Fates
@@ -66,6 +66,10 @@ class LetGo:
         self.count += let_go
         self._are_any = self._are_any or let_go > 0
 
+    def recall(self, spent: Iterable[bytes]) -> None:
+        """Follow those again that spend one of `spent`; may raise StorageError."""
+        self._note_where_they_are(self._followed.recall(self._store, spent))
+
     def go_on(self, most: int) -> None:
         """Look through some of those that wait, for such as are not followed; may raise StorageError.
 
@@ -93,6 +97,10 @@ class LetGo:
     def _take_up(self, whales: Sequence[Whale]) -> None:
         for whale in whales:
             self._followed.add(whale)
+        self._note_where_they_are(whales)
+
+    def _note_where_they_are(self, whales: Sequence[Whale]) -> None:
+        for whale in whales:
             if self._view.knows(bytes.fromhex(whale.txid)):
                 self._fates.stay(whale)
             else:

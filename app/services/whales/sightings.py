@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from app.services.whales.fates import Fates
     from app.services.whales.followed import Followed
     from app.services.whales.forecasts import Forecasts
+    from app.services.whales.let_go import LetGo
     from app.services.whales.limits import DetectorLimits
     from app.services.whales.mempool_node import Entry
     from app.services.whales.predictions import Predicted
@@ -50,7 +51,8 @@ class Sightings:
         baseline: what anybody could have said about that.
         chain: What was looked through.
         candidates: What is to be looked at.
-        followed: The whales that wait.
+        followed: The whales that wait,
+        let_go: and those that do so unwatched.
         fates: Ends those that are replaced.
         draft: Takes what was found.
         limits: From where on, and how long.
@@ -67,6 +69,7 @@ class Sightings:
         chain: Chain,
         candidates: Candidates,
         followed: Followed,
+        let_go: LetGo,
         fates: Fates,
         draft: Draft,
         limits: DetectorLimits,
@@ -79,6 +82,7 @@ class Sightings:
         self._chain = chain
         self._candidates = candidates
         self._followed = followed
+        self._let_go = let_go
         self._fates = fates
         self._draft = draft
         self._limits = limits
@@ -101,7 +105,7 @@ class Sightings:
             self._look_at([Asked(*each, None) for each in self._taken_apart(late)], has_left=True)
 
     def _look_at(self, asked: Sequence[Asked], *, has_left: bool = False) -> None:
-        self._followed.recall(self._store, (outpoint for each in asked for outpoint in each.parts.spent))
+        self._let_go.recall(outpoint for each in asked for outpoint in each.parts.spent)
         known = self._store.find([each.parts.txid for each in asked])
         for each in asked:
             if each.parts.txid in known:

@@ -90,3 +90,18 @@ def test_of_what_was_found_to_be_no_whale_the_node_is_not_asked_again_when_it_is
     assert watch.node.requests.count("mined") == 1
     assert watch.whale(stranger).status == "missed"
     assert watch.alerts() == []
+
+
+def test_what_a_new_detector_predicts_goes_on_from_the_blocks_that_came_while_there_was_none(watch: Watch) -> None:
+    for _ in range(3):
+        watch.node.mine()
+    waiting = watch.send(150)
+    watch.start()
+    while not watch.alerts(waiting):
+        watch.turn()
+    (alert,) = watch.alerts(waiting)
+    assert watch.figures["blocks_to_read"]
+    assert alert["tip_height"] == watch.node.chain.tip.block.height
+    assert alert["predicted_block"] > alert["tip_height"]
+    watch.wait(10)
+    assert watch.figures["tip_height"] == alert["tip_height"]

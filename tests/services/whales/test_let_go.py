@@ -89,6 +89,19 @@ def test_without_room_what_replaced_one_while_the_stream_was_silent_is_seen(watc
     assert watch.whale(replacement).prediction_id == watch.whale(crowd.low).prediction_id
 
 
+def test_without_room_one_that_was_replaced_by_what_left_at_once_is_not_taken_for_waiting(
+    watch: Watch, crowd: Crowd
+) -> None:
+    replacement = watch.send(160, crowd.coin, fee_sat=9_000)
+    watch.node.evict(replacement)
+    watch.wait(10)
+    assert watch.updates(crowd.low) == [("pending", "replaced", None)]
+    assert watch.alerts(replacement)[0]["replaces"] == [crowd.low.txid]
+    watch.node.mine(replacement)
+    watch.wait(10)
+    assert crowd.outcome() == "confirmed"
+
+
 def test_a_store_that_fails_as_one_is_replaced_keeps_it_from_nothing(watch: Watch, crowd: Crowd) -> None:
     watch.store.is_failing = True
     replacement = watch.send(151, crowd.coin, fee_sat=5_000)
