@@ -19,7 +19,7 @@ from tests.deploy.program import ROLES, program
 connections = program("proxy/files/connections.py")
 
 LEAST = {"worker_rlimit_nofile": 16384, "worker_connections": 12768}
-NAME = "utxoracle"
+NAME, OTHER = "utxoracle", "price-2"
 DEBIANS = """\
 user www-data;
 worker_processes auto;
@@ -55,13 +55,13 @@ http {
 """
 
 
-def _raised(text: str, least: dict[str, int] = LEAST) -> str:
-    after: str = connections.plan(text, text, least, NAME)[0]
+def _raised(text: str, least: dict[str, int] = LEAST, name: str = NAME) -> str:
+    after: str = connections.plan(text, text, least, name)[0]
     return after
 
 
-def _taken_back(text: str) -> str:
-    return _raised(text, {})
+def _taken_back(text: str, name: str = NAME) -> str:
+    return _raised(text, {}, name)
 
 
 def _values(text: str) -> dict[str, int | None]:
@@ -84,8 +84,11 @@ def test_debians_file_says_above_each_change_what_was_there() -> None:
 
 
 NUMBERS = st.sampled_from([1, 768, 12767, 12768, 16384, 100_000])
-RLIMITS = st.one_of(st.just(""), st.builds("worker_rlimit_nofile  {};{}".format, NUMBERS, st.sampled_from(["\n", " "])))
-CONNECTIONS = st.one_of(st.just(""), st.builds("worker_connections {} ;".format, NUMBERS))
+GAPS = st.sampled_from([" ", "  ", "\n ", "\r\n\t"])
+RLIMITS = st.one_of(
+    st.just(""), st.builds("worker_rlimit_nofile{}{};{}".format, GAPS, NUMBERS, st.sampled_from(["\n", " "]))
+)
+CONNECTIONS = st.one_of(st.just(""), st.builds("worker_connections{}{} ;".format, GAPS, NUMBERS))
 NOISE = st.sampled_from(
     ["", "\n", "# worker_connections 9;\n", "# utxoracle: what is this\n", "user \udce4;\n", "\tuse epoll;\n", "\r\n"]
 )
@@ -103,6 +106,11 @@ TEXTS = st.builds(
 ).filter(lambda text: re.search(r"^events", text, re.MULTILINE) is not None)
 
 
+def _on_one_line(text: str) -> str:
+    """Return `text` as if its block of events began on one line, of which two are made."""
+    return re.sub(r"events \{\s*", "events {", text)
+
+
 @given(TEXTS)
 def test_nothing_is_less_than_wanted_and_what_was_more_stays(text: str) -> None:
     before, after = _values(text), _values(_raised(text))
@@ -116,9 +124,7 @@ def test_a_second_run_changes_nothing(text: str) -> None:
 
 @given(TEXTS)
 def test_what_was_changed_is_taken_back(text: str) -> None:
-    # A block of events on one line is on two afterwards.
-    before, after = (re.sub(r"events \{\s*", "events {", each) for each in (text, _taken_back(_raised(text))))
-    assert after == before
+    assert _on_one_line(_taken_back(_raised(text))) == _on_one_line(text)
 
 
 @given(TEXTS)
@@ -136,8 +142,54 @@ def test_what_an_operator_has_changed_since_then_is_theirs() -> None:
     assert "12768 instead of 1000\n" in _raised(less)
 
 
+def test_a_value_on_a_line_of_its_own_is_remembered_above_the_directive() -> None:
+    text = DEBIANS.replace("worker_connections 768", "worker_connections\n\t\t768")
+    raised = _raised(text)
+    assert "\t# utxoracle: worker_connections 12768 instead of 768\n\tworker_connections\n\t\t12768;\n" in raised
+    assert _raised(raised) == raised
+    assert _taken_back(raised) == text
+
+
 def test_the_changes_of_another_appliance_are_not_taken_back() -> None:
-    assert connections.plan(RAISED, RAISED, {}, "price-2")[0] == RAISED
+    assert _taken_back(RAISED, OTHER) == RAISED
+
+
+def test_one_of_two_appliances_that_goes_leaves_the_room_to_the_other() -> None:
+    both = _raised(RAISED, name=OTHER)
+    assert both == RAISED.replace("# utxoracle:", "# price-2, utxoracle:")
+    assert _taken_back(both, OTHER) == RAISED
+    alone = _taken_back(both)
+    assert alone == RAISED.replace("# utxoracle:", "# price-2:")
+    assert _taken_back(alone, OTHER) == DEBIANS
+
+
+@given(TEXTS)
+def test_the_last_of_two_appliances_to_go_puts_back_what_was_there_before_the_first(text: str) -> None:
+    both = _raised(_raised(text), name=OTHER)
+    assert _raised(both) == _raised(both, name=OTHER) == both
+    for first, last in ((NAME, OTHER), (OTHER, NAME)):
+        alone = _taken_back(both, first)
+        assert _values(alone) == _values(both)
+        assert _on_one_line(_taken_back(alone, last)) == _on_one_line(text)
+
+
+@given(TEXTS)
+def test_of_two_appliances_of_which_one_wants_more_either_may_go_first(text: str) -> None:
+    more = {directive: 2 * least for directive, least in LEAST.items()}
+    both = _raised(_raised(text), more, OTHER)
+    assert _raised(both) == both
+    for first, last in ((NAME, OTHER), (OTHER, NAME)):
+        assert _on_one_line(_taken_back(_taken_back(both, first), last)) == _on_one_line(text)
+
+
+def test_what_an_operator_has_changed_is_theirs_before_two_appliances_too() -> None:
+    more = RAISED.replace("\tworker_connections 12768", "\tworker_connections 50000")
+    assert _raised(more, name=OTHER).count("price-2") == 1
+    assert _values(_taken_back(_raised(more, name=OTHER), OTHER)) == _values(more)
+    less = RAISED.replace("\tworker_connections 12768", "\tworker_connections 1000")
+    both = _raised(less, name=OTHER)
+    assert "\t# price-2, utxoracle: worker_connections 12768 instead of 1000\n" in both
+    assert _values(_taken_back(_taken_back(both), OTHER)) == {"worker_connections": 1000, "worker_rlimit_nofile": None}
 
 
 @pytest.mark.parametrize(("value", "told"), [(1024, True), (65536, False)])
@@ -157,24 +209,46 @@ def test_a_file_whose_block_of_events_is_elsewhere_is_left_as_it_is() -> None:
     assert len(notes) == len(LEAST)
 
 
+def test_connections_that_an_included_file_gives_get_their_files() -> None:
+    text = DEBIANS.replace("worker_connections 768;", "include events.conf;")
+    whole = f"{text}# configuration file /etc/nginx/events.conf:\nworker_connections 20000;\n"
+    assert connections.needed(text, whole, LEAST, 1024) == LEAST | {"worker_rlimit_nofile": 21024}
+
+
 class _Host:
-    """A directory as nginx' own, and a program that stands in for it and refuses what has the word `wrong`."""
+    """A directory as nginx' own, and programs that stand in for systemctl and nginx, which refuses the word `wrong`."""
 
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.conf = directory / "etc/nginx.conf"
         self.conf.parent.mkdir()
         self.conf.write_text(DEBIANS, encoding="utf-8")
-        nginx = directory / "nginx"
-        nginx.write_text(
-            f'#!/bin/sh\n[ "$3" = -c ] && file=$4 || file={self.conf}\n'
+        self._programs = directory
+        self._program(
+            "nginx",
+            f'[ "$3" = -c ] && file=$4 || file={self.conf}\n'
             '! grep -q wrong "$file" || { echo "[emerg] wrong" >&2; exit 1; }\n[ "$3" != -T ] || cat "$file"\n',
-            encoding="utf-8",
         )
-        nginx.chmod(0o755)
+        self.limit_files("1024")
         monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
 
-    def run(self, capsys: pytest.CaptureFixture[str], least: dict[str, int] = LEAST, *, check: bool = False) -> Any:  # noqa: ANN401 - JSON
-        connections.main(json.dumps({"conf": str(self.conf), "name": NAME, "least": least, "check": check}))
+    def _program(self, name: str, script: str) -> None:
+        program = self._programs / name
+        program.write_text(f"#!/bin/sh\n{script}", encoding="utf-8")
+        program.chmod(0o755)
+
+    def limit_files(self, soft: str) -> None:
+        """Let systemd give nginx so many files, in its words."""
+        self._program("systemctl", f'[ "$*" = "show -P LimitNOFILESoft nginx.service" ] && echo "{soft}"\n')
+
+    def run(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        least: dict[str, int] = LEAST,
+        *,
+        name: str = NAME,
+        check: bool = False,
+    ) -> Any:  # noqa: ANN401 - JSON
+        connections.main(json.dumps({"conf": str(self.conf), "name": name, "least": least, "check": check}))
         return json.loads(capsys.readouterr().out)
 
     def text(self) -> str:
@@ -203,6 +277,51 @@ def test_a_host_is_changed_once_and_back_once(host: _Host, capsys: pytest.Captur
     assert host.text() == DEBIANS
     assert not host.run(capsys, {})["changed"]
     assert host.files() == ["nginx.conf"]
+
+
+@pytest.mark.parametrize("soft", ["16384", "65536", "infinity"])
+def test_files_that_systemd_gives_an_operators_nginx_are_not_made_fewer(
+    host: _Host, capsys: pytest.CaptureFixture[str], soft: str
+) -> None:
+    text = DEBIANS.replace("768", "20000")
+    host.conf.write_text(text, encoding="utf-8")
+    host.limit_files(soft)
+    assert host.run(capsys) == {"changed": False, "notes": []}
+    assert host.text() == text
+
+
+@pytest.mark.parametrize("soft", ["", "1024", "16383"])
+def test_an_operators_connections_get_their_files_when_systemd_gives_too_few(
+    host: _Host, capsys: pytest.CaptureFixture[str], soft: str
+) -> None:
+    text = DEBIANS.replace("768", "20000")
+    host.conf.write_text(text, encoding="utf-8")
+    host.limit_files(soft)
+    assert host.run(capsys) == {"changed": True, "notes": []}
+    assert _values(host.text()) == {"worker_rlimit_nofile": 21024, "worker_connections": 20000}
+    assert not host.run(capsys)["changed"]
+    assert host.run(capsys, {})["changed"]
+    assert host.text() == text
+
+
+@pytest.mark.parametrize("name", [NAME, OTHER])
+def test_files_that_systemd_gives_later_take_the_place_of_ours(
+    host: _Host, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    host.conf.write_text(_raised(_raised(DEBIANS), name=name), encoding="utf-8")
+    host.limit_files("65536")
+    for each in (NAME, OTHER):
+        host.run(capsys, name=each)
+    assert _values(host.text()) == {"worker_rlimit_nofile": None, "worker_connections": 12768}
+
+
+def test_too_small_a_limit_in_nginx_file_is_raised_whatever_systemd_gives(
+    host: _Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.conf.write_text(f"worker_rlimit_nofile 4096;\n{DEBIANS}", encoding="utf-8")
+    host.limit_files("65536")
+    assert host.run(capsys)["changed"]
+    assert _values(host.text()) == LEAST
 
 
 def test_a_file_that_is_kept_elsewhere_is_changed_there(
