@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.adapters.csv_lines import csv_lines
+from app.adapters.unreadable_file import unreadable
 from app.services.whales.label_lines import READ, REQUIRED
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class CsvLabelFile:
             with self._path.open(encoding="utf-8-sig", newline="") as text:
                 yield from csv_lines(text, _problem_of)
         except OSError as error:
-            raise LabelFileError(f"{self._path} cannot be read ({error.strerror})") from error
+            raise LabelFileError(unreadable(self._path, error)) from error
 
 
 def _problem_of(columns: list[str]) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from app.adapters.csv_lines import csv_lines
 from app.adapters.strange_json import NoJsonError, json_of
+from app.adapters.unreadable_file import unreadable
 from app.services.price_import import Line
 from app.services.price_lines import READ, unknown_columns
 
@@ -39,7 +40,7 @@ class TextPriceFile:
             with path.open("rb") as file:
                 self._content = file.read(_MAX_BYTES + 1)
         except OSError as error:
-            raise PriceFileError(f"{path} cannot be read ({error.strerror})") from error
+            raise PriceFileError(unreadable(path, error)) from error
         if len(self._content) > _MAX_BYTES:
             raise PriceFileError(f"{path} has more than {_MAX_BYTES} bytes; import it in parts")
         name = "".join(each if each.isprintable() else "?" for each in path.name)

@@ -84,6 +84,8 @@ def labels_count(environ: dict[str, str]) -> None:
 def labels_list(environ: dict[str, str], source: str | None) -> None:
     """Print a line for each label: address, name, category, source, when it was said, and where that can be read."""
     with _table(environ) as table:
+        if source is not None and all(each.source != source for each in table.sources()):
+            raise _nobody(source)
         for label in table.every(source):
             asserted = label.asserted_at.date().isoformat() if label.asserted_at else "-"
             said = (label.address, label.name, label.category, label.source, asserted, label.source_url or "-")
@@ -98,8 +100,12 @@ def labels_remove(environ: dict[str, str], source: str) -> None:
     with _table(environ) as table:
         removed = table.remove(source)
         if not removed:
-            raise FailedError(f"nobody called {source!r} said anything; `utxoracle labels count` prints who did")
-    click.echo(f"{removed} labels removed")
+            raise _nobody(source)
+    click.echo(f"labels removed: {removed}")
+
+
+def _nobody(source: str) -> FailedError:
+    return FailedError(f"nobody called {source!r} said anything; `utxoracle labels count` prints who did")
 
 
 @contextmanager
@@ -117,10 +123,10 @@ def _judge(checked: Checked) -> None:
         told = "\n".join(checked.problems)
         more = checked.bad - len(checked.problems)
         told += f"\nand {more} more" if more else ""
-        raise FailedError(f"{checked.bad} bad lines; nothing was imported:\n{told}")
+        raise FailedError(f"bad lines: {checked.bad}; nothing was imported:\n{told}")
     if not checked.good:
         raise FailedError("there is no line to import")
 
 
 def _about(counts: Counts) -> str:
-    return f"{counts.new} labels are new, {counts.changed} were changed; {counts.same} were there already"
+    return f"new labels: {counts.new}; changed: {counts.changed}; there already: {counts.same}"

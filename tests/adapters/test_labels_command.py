@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import os
+import pwd
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from errno import EACCES
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +18,12 @@ from click.testing import CliRunner, Result
 
 from app.adapters.database.labels import DatabaseLabels
 from app.adapters.label_file import SHIPPED, CsvLabelFile
+from app.adapters.unreadable_file import unreadable
 from app.cli import main
 from app.domain.whales.addresses import address_of, script_of
 from app.services.price_import import Line
 from app.services.whales.label_lines import Context, KnownAddress
-from app.services.whales.labelling import Counts, FileChangedError, LabelImport, seed_shipped
+from app.services.whales.labelling import BATCH_ROWS, Counts, FileChangedError, LabelImport, seed_shipped
 
 if TYPE_CHECKING:
     from app.adapters.database.engine import Database
@@ -73,14 +77,29 @@ def kept(database: Database) -> set[KnownAddress]:
 def test_a_file_becomes_labels_that_say_who_says_so(labels: Labels, database: Database) -> None:
     options = ("--source", "a friend", "--url", "https://friend.example/list", "--asserted", "2026-01-02")
     done = labels.imported(GOOD, *options)
-    assert (done.exit_code, done.output) == (0, "2 labels are new, 0 were changed; 0 were there already\n")
+    assert (done.exit_code, done.output) == (0, "new labels: 2; changed: 0; there already: 0\n")
     told = ("a friend", "https://friend.example/list", datetime(2026, 1, 2, tzinfo=UTC))
     assert kept(database) == {
         KnownAddress(FIRST, "An Exchange", "exchange", *told),
         KnownAddress(SECOND, "A Pool", "mining", *told),
     }
     again = labels.imported(GOOD.replace("A Pool", "Another"), *options)
-    assert again.output == "0 labels are new, 1 were changed; 1 were there already\n"
+    assert again.output == "new labels: 0; changed: 1; there already: 1\n"
+
+
+@pytest.mark.parametrize("lines_between", [0, BATCH_ROWS])
+def test_of_several_lines_about_an_address_the_last_counts_and_the_address_counts_once(
+    labels: Labels, database: Database, lines_between: int
+) -> None:
+    others = [address_of(b"\x00\x14" + number.to_bytes(20, "big"), "regtest") for number in range(lines_between)]
+    between = "".join(f"{address},X,exchange\n" for address in others)
+    head, line = "address,name,category\n", f"{FIRST},New,exchange\n"
+    content = f"{head}{FIRST},Old,exchange\n{between}{line}{line}"
+    done = labels.imported(content, "--source", "me")
+    assert done.output == f"new labels: {lines_between + 1}; changed: 0; there already: 0\n"
+    assert [each.name for each in kept(database) if each.address == FIRST] == ["New"]
+    again = labels.imported(f"{head}{line}{FIRST},Another,exchange\n", "--source", "me")
+    assert again.output == "new labels: 0; changed: 1; there already: 0\n"
 
 
 def test_a_line_with_a_source_of_its_own_takes_nothing_from_the_options(labels: Labels, database: Database) -> None:
@@ -119,7 +138,7 @@ def test_a_line_with_a_source_of_its_own_takes_nothing_from_the_options(labels: 
 def test_one_bad_line_keeps_everything_out(labels: Labels, database: Database, line: str, sentence: str) -> None:
     done = labels.imported(f"address,name,category\n{FIRST},An Exchange,exchange\n{line}\n", "--source", "me")
     assert done.exit_code == 2
-    assert "1 bad lines; nothing was imported:" in done.output
+    assert "bad lines: 1; nothing was imported:" in done.output
     assert sentence in done.output
     assert kept(database) == set()
 
@@ -148,7 +167,7 @@ def test_options_are_checked_like_the_file(
 
 def test_of_many_bad_lines_the_first_twenty_are_shown(labels: Labels) -> None:
     done = labels.imported("address,name,category\n" + "nowhere,X,exchange\n" * 30, "--source", "me")
-    assert done.output.startswith("Error: 30 bad lines; nothing was imported:\nline 2: 'nowhere' is no address")
+    assert done.output.startswith("Error: bad lines: 30; nothing was imported:\nline 2: 'nowhere' is no address")
     assert "line 21:" in done.output
     assert "line 22:" not in done.output
     assert done.output.endswith("and 10 more\n")
@@ -181,18 +200,25 @@ def test_a_file_that_is_not_there_or_no_file_is_told(labels: Labels, tmp_path: P
     assert "give a FILE, or --shipped" in done.output
 
 
+def test_a_file_that_the_user_of_the_services_may_not_read_is_to_be_put_elsewhere() -> None:
+    said = unreadable(Path("/root/labels.csv"), PermissionError(EACCES, "Permission denied"))
+    owner = pwd.getpwuid(os.geteuid()).pw_name
+    assert said == f"/root/labels.csv cannot be read by the user {owner} (Permission denied); put it into /tmp"
+
+
 def test_labels_are_counted_listed_and_removed(labels: Labels) -> None:
     labels.imported(GOOD, "--source", "me", "--asserted", "2026-01-02")
     assert labels("count").output == "me\texchange\t1\t2026-01-02\nme\tmining\t1\t2026-01-02\n"
-    assert labels("list", "--source", "them").output == ""
     assert set(labels("list").output.splitlines()) == {
         f"{FIRST}\tAn Exchange\texchange\tme\t2026-01-02\t-",
         f"{SECOND}\tA Pool\tmining\tme\t2026-01-02\t-",
     }
-    assert labels("remove", "--source", "me").output == "2 labels removed\n"
-    done = labels("remove", "--source", "me")
-    assert done.exit_code == 2
-    assert "nobody called 'me' said anything" in done.output
+    assert labels("list", "--source", "me").output == labels("list").output
+    assert labels("remove", "--source", "me").output == "labels removed: 2\n"
+    for command in ("list", "remove"):
+        done = labels(command, "--source", "me")
+        assert done.exit_code == 2
+        assert "nobody called 'me' said anything" in done.output
 
 
 def test_what_is_shipped_is_imported_on_the_main_network_and_again_changes_nothing(
@@ -203,9 +229,9 @@ def test_what_is_shipped_is_imported_on_the_main_network_and_again_changes_nothi
     assert "of the main network, and this is regtest" in done.output
     labels.environ["BITCOIN_NETWORK"] = "main"
     shipped = len(SHIPPED.read_text(encoding="utf-8").splitlines()) - 1
-    assert labels("import", "--shipped").output == f"{shipped} labels are new, 0 were changed; 0 were there already\n"
+    assert labels("import", "--shipped").output == f"new labels: {shipped}; changed: 0; there already: 0\n"
     again = labels("import", "--shipped").output
-    assert again == f"0 labels are new, 0 were changed; {shipped} were there already\n"
+    assert again == f"new labels: 0; changed: 0; there already: {shipped}\n"
     binance = script_of("34xp4vRoCGJym3xR7yCVPFHoCNxv4Twseo", "main")
     (label,) = DatabaseLabels(database, "main").of_scripts([binance]).values()
     assert (label.name, label.category) == ("Binance", "exchange")

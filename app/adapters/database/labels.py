@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import BindParameter, bindparam, delete, func, select
 
@@ -33,6 +33,11 @@ _SAID = (
 _PAGE_ROWS = 2000
 
 
+class _Kept(NamedTuple):
+    label: KnownAddress
+    imported_at: datetime
+
+
 class DatabaseLabels:
     """Answers `app.services.whales.whale_store.Labels` and `app.services.whales.labelling.LabelTable`."""
 
@@ -53,16 +58,21 @@ class DatabaseLabels:
         return found
 
     def keep(self, labels: Sequence[KnownAddress], now: datetime) -> Counts:
-        """Put each in place of what its source said of its address before, all in one transaction."""
+        """Put each in place of what its source said of its address before, all in one transaction.
+
+        What was written with the same `now` is of the same file, and was counted then.
+        """
         # The last word of a file that says two things of one address.
         latest = {(label.address, label.source): label for label in labels}
         with self._database.writing() as connection:
             there = _there(connection, {label.address for label in labels})
-            written = [label for key, label in latest.items() if there.get(key) != label]
+            written = [label for key, label in latest.items() if key not in there or there[key].label != label]
             rows = [{**label._asdict(), "imported_at": now} for label in written]
             upsert(connection, LabelRow, ("address", "source"), rows)
-        changed = sum((label.address, label.source) in there for label in written)
-        return Counts(len(written) - changed, changed, len(labels) - len(written))
+        new = latest.keys() - there.keys()
+        before = {key: each.label for key, each in there.items() if each.imported_at != now and key in latest}
+        same = sum(latest[key] == label for key, label in before.items())
+        return Counts(len(new), len(before) - same, same)
 
     def is_empty(self) -> bool:
         """Return whether there is none."""
@@ -112,10 +122,12 @@ class DatabaseLabels:
             removed, last_id = removed + len(ids), ids[-1]
 
 
-def _there(connection: Connection, addresses: Collection[str]) -> dict[tuple[str, str], KnownAddress]:
+def _there(connection: Connection, addresses: Collection[str]) -> dict[tuple[str, str], _Kept]:
     known = (
-        KnownAddress(*row)
+        _Kept(KnownAddress(*label), imported_at)
         for chunk in chunks(addresses)
-        for row in connection.execute(select(*_COLUMNS).where(LabelRow.address.in_(chunk)))
+        for *label, imported_at in connection.execute(
+            select(*_COLUMNS, LabelRow.imported_at).where(LabelRow.address.in_(chunk))
+        )
     )
-    return {(label.address, label.source): label for label in known}
+    return {(each.label.address, each.label.source): each for each in known}
