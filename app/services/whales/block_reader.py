@@ -10,13 +10,14 @@ from app.services.block_source import BadBlockError, BlockPrunedError
 from app.services.whales.block_look import BlockLook, look_through
 
 if TYPE_CHECKING:
+    from app.services.whales.clocks import Clocks
     from app.services.whales.followed import Followed
     from app.services.whales.mempool_node import MempoolNode
 
 _log = logging.getLogger(__name__)
 
-# Twice a second for five minutes: what is damaged on the node's disk does not heal, and all others wait behind it.
-_MOST_TRIES = 600
+# What is damaged on the node's disk does not heal, and all others wait behind it.
+_PATIENCE_SECONDS = 300.0
 
 
 class BlockReader:
@@ -26,14 +27,16 @@ class BlockReader:
         node: Has them.
         followed: The whales that wait.
         threshold_sat: From which sum of outputs on something is worth a look.
+        clocks: The time.
     """
 
-    def __init__(self, node: MempoolNode, followed: Followed, threshold_sat: int) -> None:
+    def __init__(self, node: MempoolNode, followed: Followed, threshold_sat: int, clocks: Clocks) -> None:
         self._node = node
         self._followed = followed
         self._threshold_sat = threshold_sat
+        self._clocks = clocks
         self._bad_hash = ""
-        self._tries = 0
+        self._bad_since_seconds = 0.0
 
     def look(self, block_hash: str) -> BlockLook | None:
         """Return what is in a block; None for one that will never be had.
@@ -41,7 +44,7 @@ class BlockReader:
         Raises:
             NodeError: The node does not answer.
             BlockUnknownError: It has no such block.
-            BadBlockError: It cannot give a sound one, and has not been asked often enough.
+            BadBlockError: It cannot give a sound one, and has not been asked for long enough.
         """
         try:
             return self._read(block_hash)
@@ -61,7 +64,7 @@ class BlockReader:
             raise BadBlockError(f"bitcoind gave a block {block_hash} that is none: {error}") from error
 
     def _may_still_come(self, block_hash: str) -> bool:
+        now_seconds = self._clocks.seconds()
         if block_hash != self._bad_hash:
-            self._bad_hash, self._tries = block_hash, 0
-        self._tries += 1
-        return self._tries < _MOST_TRIES
+            self._bad_hash, self._bad_since_seconds = block_hash, now_seconds
+        return now_seconds - self._bad_since_seconds < _PATIENCE_SECONDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from app.services.block_source import BlockUnknownError
+from app.services.block_source import BadBlockError, BlockUnknownError
 from app.services.whales.block_flow import flow_of
 from app.services.whales.block_look import UNSEEN
 from app.services.whales.block_reader import BlockReader
@@ -86,7 +86,7 @@ class Blocks:
         self._draft = draft
         self._limits = limits
         self._clocks = clocks
-        self._reader = BlockReader(node, followed, limits.threshold_sat)
+        self._reader = BlockReader(node, followed, limits.threshold_sat, clocks)
         self._whales = BlockWhales(
             node=node,
             store=store,
@@ -137,10 +137,17 @@ class Blocks:
             return
         try:
             self._connect(step)
-        except BlockUnknownError:
-            # A node that was killed comes back without its last blocks.
-            self._chain.forget_the_way()
+        except (BadBlockError, BlockUnknownError):
+            # A node that was killed comes back without its last blocks, or on another branch.
+            if not self._is_in_chain(step.place):
+                self._chain.forget_the_way()
             raise
+
+    def _is_in_chain(self, place: BlockPlace) -> bool:
+        try:
+            return self._node.place_of(place.block_hash).confirmations >= 0
+        except BlockUnknownError:
+            return False
 
     def _is_history(self) -> bool:
         """Return whether the node is in initial block download; what it says of blocks says nothing of whales then."""

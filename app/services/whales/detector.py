@@ -142,7 +142,7 @@ class Detector:
         )
         self._has_begun = False
         self._most_followed = limits.most_followed
-        self._lost_messages = 0
+        self._lost_messages = self._lost_blocks = 0
         self.condition = Condition()
         self._attempts = Attempts(self.condition, clocks)
 
@@ -258,7 +258,9 @@ class Detector:
         """Take a snapshot when one is due, and see which whales it lacks."""
         now_seconds = self._clocks.seconds()
         self._watch.listen(self._node, self._view.waiting, now_seconds)
-        if self._view.is_to_be_read:
+        if self._view.is_to_be_read or self._chain.lost_blocks > self._lost_blocks:
+            # What a lost block took is told by a snapshot alone.
+            self._lost_blocks = self._chain.lost_blocks
             self._watch.resynchronise(now_seconds)
         if not self._watch.is_snapshot_due(now_seconds, is_busy=bool(self._view.unread)):
             return

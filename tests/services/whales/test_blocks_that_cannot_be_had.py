@@ -112,3 +112,31 @@ def test_a_whale_is_final_at_six_confirmations_whichever_of_the_blocks_cannot_be
         watch.wait(5)
         assert finals(watch, whale) == (confirmations >= 6)
     assert watch.figures["lost_blocks"] == 1
+
+
+def test_a_block_that_is_damaged_and_left_the_chain_unheard_holds_up_nobody(watch: Watch) -> None:
+    whale = watch.send(150)
+    watch.turns()
+    damage(watch, watch.node.mine())
+    watch.turns()
+    watch.node.stop()
+    watch.turns()
+    watch.node.chain.disconnect()
+    watch.node.start()
+    watch.node.load()
+    watch.turns()
+    watch.node.mine(whale)
+    watch.node.mine()
+    watch.wait(10)
+    assert watch.updates(whale) == [("pending", "confirmed", None)]
+    assert watch.figures["lost_blocks"] == 0
+    assert watch.problems == {}
+
+
+def test_what_a_lost_block_took_is_soon_known_to_wait_no_longer(watch: Watch) -> None:
+    payments = [watch.send(1) for _ in range(30)]
+    watch.turns()
+    damage(watch, watch.node.mine(*payments))
+    watch.wait(320)
+    assert watch.figures["lost_blocks"] == 1
+    assert watch.figures["waiting"] == 0
