@@ -126,10 +126,9 @@ class Scores:
         self._kept = {window: self._kept[window] for window in self._round if window in self._kept}
 
     def _look(self, now: datetime) -> Mapping[Window, Mark]:
-        """Return the marks of the open hour, unless so much happened in it that it waits too, and of those next."""
+        """Return the marks of the open hour and of the windows that are next."""
         open_hour = windows_at(now)[1]
-        mark, resolved = self._mark(open_hour), 0
-        looked_at = {open_hour: mark} if mark.resolved < _MANY_RESOLVED else {}
+        looked_at, resolved = {open_hour: self._mark(open_hour)}, 0
         for window in islice(self._round, _SOME):
             mark = looked_at[window] = self._mark(window)
             resolved += mark.resolved if self._is_news(window, mark) else 0

@@ -200,15 +200,3 @@ def test_what_could_not_be_kept_is_kept_with_the_next(scores: Scores, ledger: Le
     ledger.is_failing = False
     go_on(scores, NOW + ROUND * MINUTE, ROUND)
     assert (ledger.hour(NOW), ledger.hour(NOW - 9 * DAY)) == ((3, 0), (2, 0))
-
-
-def test_an_hour_in_which_thousands_ended_is_read_once_in_a_round_and_not_every_minute() -> None:
-    ledger, ended = Ledger(), 2_500
-    ledger.end(NOW, ended)
-    scores = Scores(ledger)
-    for minute in range(2 * ROUND):
-        ledger.end(NOW + minute * MINUTE, 10)
-        scores.refresh(NOW + minute * MINUTE)
-    # As an hour and as a day, in each of two rounds and in what is left of a third.
-    assert ledger.read <= 6 * (ended + 2 * ROUND * 10)
-    assert ledger.hour(NOW)[0] >= ended
