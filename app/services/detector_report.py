@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Of its own accord it speaks every 10 seconds.
 SILENT_SECONDS = 30.0
-SEE_LOG = "see the log of utxoracle-detector"
+SEE_LOG = "see `systemctl status utxoracle-detector` and its log"
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,13 +195,17 @@ def test_a_detector_that_has_never_reached_the_node_says_why(database: Database)
 
 
 def test_a_detector_that_was_never_at_work_is_missed(database: Database) -> None:
-    with pytest.raises(DegradedError, match="has not been at work yet; see the log of utxoracle-detector"):
+    with pytest.raises(
+        DegradedError, match="has not been at work yet; see `systemctl status utxoracle-detector` and its log"
+    ):
         checks(database).mempool_stream()
 
 
 def test_a_detector_that_falls_silent_is_an_error_and_its_last_words_are_not_believed(database: Database) -> None:
     say(database, seconds_ago=31)
-    with pytest.raises(RuntimeError, match="said nothing for 31 s; see the log of utxoracle-detector"):
+    with pytest.raises(
+        RuntimeError, match="said nothing for 31 s; see `systemctl status utxoracle-detector` and its log"
+    ):
         checks(database).mempool_stream()
 
 
