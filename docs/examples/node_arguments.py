@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import getpass
 import os
+import ssl
+from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -17,22 +19,28 @@ if TYPE_CHECKING:
 
     from whale_stream import Bookmark, Message
 
+FLOWS = ("inflow", "outflow", "internal", "unknown")
+
 
 def add_node_arguments(parser: ArgumentParser) -> None:
     """Let `parser` take which node it is, and who signs in."""
-    parser.add_argument("node", help="like https://node.example:8443; on the host itself http://127.0.0.1:8001")
-    parser.add_argument("--stream", help="address of the stream, where it is not /ws/whales of the node")
-    parser.add_argument("--cafile", help="copy of the node's certificate, if it is self-signed")
+    parser.add_argument(
+        "node", type=_api_address, help="like https://node.example:8443; on the host itself http://127.0.0.1:8001"
+    )
+    parser.add_argument(
+        "--stream", type=_stream_address, help="address of the stream, where it is not /ws/whales of the node"
+    )
+    parser.add_argument("--cafile", type=_certificates, help="copy of the node's certificate, if it is self-signed")
     parser.add_argument("--user", help="who signs in; the password is asked for, or UTXORACLE_PASSWORD has it")
 
 
 def add_filter_arguments(parser: ArgumentParser) -> None:
     """Let `parser` take which whales are wanted, and where it is remembered which were told of."""
     parser.add_argument("--min-btc", type=float, help="the least that a whale moves")
-    parser.add_argument("--min-urgency", type=float, help="the least urgency score, 0 to 1")
-    parser.add_argument("--flow", action="append", help="inflow, outflow, internal or unknown; may be repeated")
+    parser.add_argument("--min-urgency", type=_share, help="the least urgency score, 0 to 1")
+    parser.add_argument("--flow", action="append", choices=FLOWS, help="which way they go; may be repeated")
     parser.add_argument("--status", action="append", help="like pending or confirmed; may be repeated")
-    parser.add_argument("--bookmark", type=Path, help="file that remembers where to go on")
+    parser.add_argument("--bookmark", type=_bookmark, help="file that remembers where to go on")
 
 
 def follow(arguments: Namespace, filters: Filters | None = None, bookmark: Bookmark | None = None) -> Iterator[Message]:
@@ -51,11 +59,6 @@ def filters_of(arguments: Namespace) -> Filters:
     )
 
 
-def bookmark_of(arguments: Namespace) -> Bookmark | None:
-    """Return the bookmark that was given."""
-    return FileBookmark(arguments.bookmark) if arguments.bookmark else None
-
-
 def _sign_in(arguments: Namespace) -> Callable[[], Token]:
     if not arguments.user:
         token = os.environ.get("UTXORACLE_TOKEN") or getpass.getpass("Access token: ")
@@ -67,3 +70,58 @@ def _sign_in(arguments: Namespace) -> Callable[[], Token]:
 def _stream_of(node: str) -> str:
     parts = urlsplit(node)
     return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/ws/whales"
+
+
+def _api_address(text: str) -> str:
+    return _address(text, "a REST API", "https", "http")
+
+
+def _stream_address(text: str) -> str:
+    return _address(text, "a stream", "wss", "ws")
+
+
+def _address(text: str, of: str, *schemes: str) -> str:
+    """Return `text` if it is an address that can be gone to."""
+    try:
+        parts = urlsplit(text)
+        is_one = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise ArgumentTypeError(f"{text} is not the address of {of}; it begins with {schemes[0]}:// or {schemes[1]}://")
+    return text
+
+
+def _certificates(text: str) -> str:
+    """Return `text` if it names a file that certificates can be trusted by."""
+    try:
+        ssl.create_default_context(cafile=text)
+    except ssl.SSLError as error:
+        raise ArgumentTypeError(f"{text} holds no certificate") from error
+    except OSError as error:
+        raise ArgumentTypeError(f"{text} cannot be read ({error.strerror})") from error
+    return text
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise ArgumentTypeError(f"{text} is not from 0 to 1")
+    return share
+
+
+def _bookmark(text: str) -> FileBookmark:
+    """Return the bookmark in the file `text`, which can be read, and be made if it is not there."""
+    file = Path(text)
+    bookmark = FileBookmark(file)
+    try:
+        bookmark.read()
+    except OSError as error:
+        raise ArgumentTypeError(f"{text} cannot be read ({error.strerror})") from error
+    except (ValueError, TypeError) as error:
+        raise ArgumentTypeError(
+            f"{text} is no bookmark; without it the next run begins with what comes then"
+        ) from error
+    if not os.access(file.parent, os.W_OK):
+        raise ArgumentTypeError(f"{text} cannot be written there")
+    return bookmark

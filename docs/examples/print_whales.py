@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from node_arguments import add_filter_arguments, add_node_arguments, bookmark_of, filters_of, follow
+from node_arguments import add_filter_arguments, add_node_arguments, filters_of, follow
 from whale_stream import RefusedError
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Print until interrupted; exit 2 when the node refuses."""
+    """Print until interrupted; exit 2 when the node refuses, or what was asked cannot be."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add_node_arguments(parser)
     add_filter_arguments(parser)
     arguments = parser.parse_args()
     try:
-        for message in follow(arguments, filters_of(arguments), bookmark_of(arguments)):
+        for message in follow(arguments, filters_of(arguments), arguments.bookmark):
             if line := line_of(message):
                 print(line, flush=True)
     except RefusedError as error:

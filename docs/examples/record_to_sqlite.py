@@ -72,19 +72,21 @@ class Recording:
 
 
 def main() -> None:
-    """Record until interrupted; exit 2 when the node refuses."""
+    """Record until interrupted; exit 2 when the node refuses, or the file cannot be written."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add_node_arguments(parser)
     parser.add_argument("file", help="the database; it is made if it is not there")
     arguments = parser.parse_args()
-    with closing(sqlite3.connect(arguments.file)) as connection:
-        recording = Recording(connection)
-        try:
+    try:
+        with closing(sqlite3.connect(arguments.file)) as connection:
+            recording = Recording(connection)
             for message in follow(arguments, bookmark=recording):
                 if message["type"] != "connection":
                     recording.add(message)
-        except RefusedError as error:
-            parser.exit(2, f"{error}\n")
+    except RefusedError as error:
+        parser.exit(2, f"{error}\n")
+    except sqlite3.Error as error:
+        parser.exit(2, f"{arguments.file}: {error}\n")
 
 
 if __name__ == "__main__":

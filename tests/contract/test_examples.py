@@ -83,6 +83,44 @@ def test_a_command_says_why_the_node_refuses_and_exits_with_2(service: StreamSer
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "sentence"),
+    [
+        ("print_whales.py", ("--cafile", "{there}/none.pem"), "none.pem cannot be read (No such file or directory)"),
+        ("print_whales.py", ("--cafile", "{there}/text"), "text holds no certificate"),
+        ("print_whales.py", ("--stream", "https://node.example/ws/whales"), "is not the address of a stream"),
+        ("print_whales.py", ("--bookmark", "{there}/text"), "text is no bookmark"),
+        ("print_whales.py", ("--bookmark", "{there}"), "cannot be read (Is a directory)"),
+        ("print_whales.py", ("--bookmark", "{there}/none/place.json"), "place.json cannot be written there"),
+        ("print_whales.py", ("--flow", "sideways"), "invalid choice: 'sideways'"),
+        ("print_whales.py", ("--min-urgency", "1.5"), "1.5 is not from 0 to 1"),
+        ("record_to_sqlite.py", ("{there}/none/whales.db",), "whales.db: unable to open database file"),
+        ("record_to_sqlite.py", ("{there}/text",), "text: file is not a database"),
+    ],
+)
+def test_what_is_given_wrongly_is_told_in_a_sentence(
+    tmp_path: Path, name: str, arguments: tuple[str, ...], sentence: str
+) -> None:
+    (tmp_path / "text").write_text("no certificate, no bookmark and no database")
+    said = refusal(name, "http://127.0.0.1:1", *(each.format(there=tmp_path) for each in arguments))
+    assert sentence in said
+
+
+@pytest.mark.parametrize("node", ["node.example:8443", "wss://node.example", "https://", "http://node.example:none"])
+def test_what_is_no_address_of_a_rest_api_is_told(node: str) -> None:
+    assert f"{node} is not the address of a REST API" in refusal("print_whales.py", node)
+
+
+def refusal(name: str, *arguments: str) -> str:
+    """Return what a command says before it leaves with 2."""
+    words = [sys.executable, str(EXAMPLES / name), *arguments]
+    environ = {"PATH": os.environ["PATH"], "UTXORACLE_TOKEN": "any"}
+    done = subprocess.run(words, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
 def test_record_to_sqlite_has_every_event_once_though_it_is_killed(service: StreamService, tmp_path: Path) -> None:
     file = tmp_path / "whales.db"
 
