@@ -353,6 +353,23 @@ def test_noise_on_the_socket_harms_nobody(life: Life, noise: bytes) -> None:
     assert life.is_ready()
 
 
+def test_the_addresses_of_the_exchanges_are_labels_by_which_an_inflow_is_told(life: Life) -> None:
+    header, *lines = life.attempt("exchanges").stdout.splitlines()
+    assert header == "address,name,category"
+    known = {address for address, _, category in (line.split(",") for line in lines) if category == "exchange"}
+    assert len(known) == 16
+    sent = life.node.call("getrawtransaction", life.order("whale", "200", "--shape", "inflow")["txid"], 1)
+    assert any(output["scriptPubKey"]["address"] in known for output in sent["vout"])
+
+
+def test_without_a_bitcoind_there_are_no_addresses_and_that_is_a_failure(life: Life, tmp_path: Path) -> None:
+    away = Life(life.node)
+    away.environ["NODE_COOKIE"] = str(tmp_path / "cookie")
+    done = away.attempt("exchanges")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+
+
 def test_an_answer_for_people_is_a_line_for_each_part(life: Life) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.node.programs.life", "mine"],

@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.node.programs.bitcoind_rpc import RpcError, UnreachableError
 from tests.node.programs.demonstration import Demonstration
 from tests.node.programs.life.control import ControlSocket, ask
+from tests.node.programs.life.exchanges import labels
 from tests.node.programs.life.pace import Pace
 from tests.node.programs.life.record import Record
 from tests.node.programs.life.service import Service
@@ -27,6 +29,8 @@ def main(words: list[str]) -> int:
     if asked["do"] == "serve":
         serve()
         return 0
+    if asked["do"] == "exchanges":
+        return show_exchanges()
     try:
         answer = ask(_SOCKET, asked, _STATUS_SECONDS if asked["do"] == "status" else _ORDER_SECONDS)
     except PermissionError:
@@ -51,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     mine = orders.add_parser("mine", help="mine now")
     mine.add_argument("blocks", type=int, nargs="?", default=1)
     add_whale_orders(orders)
+    orders.add_parser("exchanges", help="the addresses of its exchanges, as CSV for `utxoracle labels import`")
     orders.add_parser(
         "serve", help="be the generator, as LIFE_PAYMENTS, LIFE_BLOCK_SECONDS … say; the service life does this"
     )
@@ -64,6 +69,17 @@ def serve() -> None:
     world = Demonstration.of_environment()
     service = Service(world.rpc(), world.seed, world.price(), Pace.of_environment(), Record.of_environment())
     service.run(ControlSocket(_SOCKET))
+
+
+def show_exchanges() -> int:
+    """Print the labels of the exchanges; the service is not needed, only its bitcoind."""
+    world = Demonstration.of_environment()
+    try:
+        print(labels(world.rpc(), world.seed))
+    except (RpcError, UnreachableError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
 
 
 def show(answer: dict[str, Any], *, as_json: bool) -> None:
