@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -138,8 +137,12 @@ class _Run:
         after = [0.0] * len(queue)
         # By Horner's rule: one phase of (what has one left, and one phase of (what has two left, and so on)).
         for probability in reversed(phases_left):
-            mixed = [stays * (done + probability * each) for done, each in zip(after, queue, strict=True)]
-            after = list(accumulate(mixed, lambda before, here: moves * before + here))
+            here = 0.0
+            # The one loop that takes time: a whale waits for it.
+            after = [
+                here := moves * here + stays * (done + probability * each)
+                for done, each in zip(after, queue, strict=True)
+            ]
         # A longer queue is taken for the longest one.
         after[-1] += max(0.0, sum(queue) - sum(after))
         return after
@@ -152,8 +155,10 @@ class _Run:
             front = sum(queue[: size + 1]) * probability
             fits += front * (1 - missed_probability)
             left[0] += front * missed_probability
-            for cell, each in enumerate(queue[size + 1 :], start=1):
-                left[cell] += each * probability
+            rest = queue[size + 1 :]
+            left[1 : len(rest) + 1] = [
+                before + each * probability for before, each in zip(left[1:], rest, strict=False)
+            ]
         return fits, left
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Of the time, that may pass in waiting for templates: a whale that is seen meanwhile is told of that much later. A node
 # with a full mempool takes a tenth of a second for one.
-_MOST_SHARE = 1 / 200
+_MOST_SHARE = 1 / 1000
 # Predictions that wait for one: far more than a block holds whales, however long no template can be had.
 _MOST_WAITING = 1_000
 
