@@ -32,8 +32,9 @@ class Served:
 # do, so what they do to alerts is a figure of its own.
 _BEFORE_BLOCK_SECONDS, _AFTER_BLOCK_SECONDS = 0.1, 1.0
 
-# Sent beforehand: about what the kernel holds for a stalled client, which is shown out in the midst of what is timed.
-_FILLING_EVENTS = 60
+# Sent before what is timed: about what the kernel holds for a stalled client. After so many more it must have been
+# shown out, mostly in the midst of it.
+_FILLING_EVENTS, _TOO_MANY_EVENTS = 60, 120
 
 Serving = Callable[[StreamService], AbstractContextManager[Served]]
 Beside = Callable[[StreamService], AbstractContextManager[object]]
@@ -119,7 +120,7 @@ def clients_run(  # noqa: PLR0913 - all that a run differs by, every one named
         tokens = [it.stream.token() for _ in range(clients + stalled)]
         with connected(served.url, tokens, clients, stalled=stalled) as audience, beside(it.stream):
             if stalled:
-                fill(it.stream, audience)
+                fill(it.stream, audience, _FILLING_EVENTS)
             before, detector_cpu, server_cpu = it.event_count(), it.cpu_seconds(), cpu_seconds(served.pid)
             sent = node.replay(per_second)
             until(lambda: len(it.alerts()) >= len(recording.whales), "an alert to each whale")
@@ -128,6 +129,7 @@ def clients_run(  # noqa: PLR0913 - all that a run differs by, every one named
             it.process.stop()
             receipts = audience.receipts(it.event_count() - before)
             if stalled:
+                fill(it.stream, audience, _TOO_MANY_EVENTS)
                 shown_out = audience.receipts(0, stalled_read=True).shown_out
                 assert shown_out == stalled, f"{shown_out} of {stalled} that stalled were shown out"
             server_cpu = cpu_seconds(served.pid) - server_cpu
@@ -144,11 +146,11 @@ def clients_run(  # noqa: PLR0913 - all that a run differs by, every one named
         )
 
 
-def fill(service: StreamService, audience: StreamClients) -> None:
-    """Tell everybody of so much that those who do not read have hardly any room for more."""
-    for number in range(_FILLING_EVENTS):
+def fill(service: StreamService, audience: StreamClients, events: int) -> None:
+    """Tell everybody of so much that those who do not read have hardly any room for more, or none."""
+    for number in range(events):
         tell(service, ("price_update", {"number": number, "filling": "x" * 900}))
-    faults = audience.receipts(_FILLING_EVENTS).faults
+    faults = audience.receipts(events).faults
     assert not faults, faults
 
 
