@@ -193,9 +193,7 @@ class Blocks:
         self._note(place, held, is_connected=False)
         self._draft.tell(reorganisation(now, place.height - 1, [place.block_hash], [whale.txid for whale in whales]))
         self._fates.reopen(whales, predictions, now, "reorganisation")
-        for whale in whales:
-            if not self._view.knows(bytes.fromhex(whale.txid)):
-                self._fates.leave(whale, now, self._clocks.seconds())
+        self._fates.note_where(whales, self._view, now, self._clocks.seconds())
         if len(held) < len(whales) or any(map(self._rivals_of, whales)):
             # What spends the coins of these may be in the mempool now, and was looked at when they were of no interest.
             self._view.read_all_again()

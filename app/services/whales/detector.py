@@ -268,12 +268,7 @@ class Detector:
             raise NodeNotReadyError("bitcoind still loads its mempool")
         self._view.take_snapshot()
         self._view.note_current(now_seconds)
-        now = self._clocks.now()
-        for whale in self._followed:
-            if self._view.knows(bytes.fromhex(whale.txid)):
-                self._fates.stay(whale)
-            else:
-                self._fates.leave(whale, now, now_seconds)
+        self._fates.note_where(self._followed, self._view, self._clocks.now(), now_seconds)
         settle_seconds = 0 if self._watch.is_unheard else self._limits.settle_seconds
         self._blocks.lead_to(self._node.best_block(), now_seconds + settle_seconds)
         if not self._chain.waiting:

@@ -36,6 +36,10 @@ class _Unwritten:
         )
 
 
+# Compared with in each turn several times, and never changed.
+_NOTHING = _Unwritten()
+
+
 class Draft:
     """Collects changes until they could be written; each row once, in its latest state."""
 
@@ -45,7 +49,7 @@ class Draft:
     @property
     def is_empty(self) -> bool:
         """Whether all is written."""
-        return self._unwritten == _Unwritten()
+        return self._unwritten == _NOTHING
 
     def holds(self, txid: str) -> bool:
         """Return whether anything about a whale is not written yet."""

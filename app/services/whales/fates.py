@@ -8,12 +8,13 @@ from app.domain.whales.score import is_on_time
 from app.services.whales.telling import NO_FORECAST, status_update, whale_alert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from app.services.whales.draft import Draft
     from app.services.whales.followed import Followed
     from app.services.whales.limits import DetectorLimits
+    from app.services.whales.mempool_view import MempoolView
     from app.services.whales.predictions import Predicted
     from app.services.whales.telling import Reason
     from app.services.whales.whale_store import Whale, WhalePrediction
@@ -81,6 +82,14 @@ class Fates:
         if whale.left_at is not None:
             whale.left_at = None
             self._draft.change(whale)
+
+    def note_where(self, whales: Iterable[Whale], view: MempoolView, at: datetime, at_seconds: float) -> None:
+        """These are in the mempool that `view` knows, or have left it."""
+        for whale in whales:
+            if view.knows(bytes.fromhex(whale.txid)):
+                self.stay(whale)
+            else:
+                self.leave(whale, at, at_seconds)
 
     def reopen(self, whales: Sequence[Whale], predictions: Predictions, at: datetime, reason: Reason) -> None:
         """What was the end of these is none: they wait again. One that was missed is alerted to now."""

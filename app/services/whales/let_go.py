@@ -68,7 +68,7 @@ class LetGo:
 
     def recall(self, spent: Iterable[bytes]) -> None:
         """Follow those again that spend one of `spent`; may raise StorageError."""
-        self._note_where_they_are(self._followed.recall(self._store, spent))
+        self._note_where(self._followed.recall(self._store, spent))
 
     def go_on(self, most: int) -> None:
         """Look through some of those that wait, for such as are not followed; may raise StorageError.
@@ -97,11 +97,7 @@ class LetGo:
     def _take_up(self, whales: Sequence[Whale]) -> None:
         for whale in whales:
             self._followed.add(whale)
-        self._note_where_they_are(whales)
+        self._note_where(whales)
 
-    def _note_where_they_are(self, whales: Sequence[Whale]) -> None:
-        for whale in whales:
-            if self._view.knows(bytes.fromhex(whale.txid)):
-                self._fates.stay(whale)
-            else:
-                self._fates.leave(whale, self._clocks.now(), self._clocks.seconds())
+    def _note_where(self, whales: Iterable[Whale]) -> None:
+        self._fates.note_where(whales, self._view, self._clocks.now(), self._clocks.seconds())
