@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from app.adapters.database.score_columns import figure_in, score_in
 from app.adapters.database.tables import CorrelationRow
-from app.domain.whales.score import Figure, Score
 from app.services.whales.scores import Seen, Window, WindowScore
 
 if TYPE_CHECKING:
@@ -38,29 +38,5 @@ class DatabaseKeptScores:
 
 
 def _score_of(period: Period, row: RowMapping) -> WindowScore:
-    """Return what `app.adapters.database.scores` made this row of."""
-    score = Score(
-        confirmed=row["confirmed"],
-        replaced=row["replaced"],
-        dropped=row["dropped"],
-        conflicted=row["conflicted"],
-        expired=row["expired"],
-        accuracy=_figure(row["prediction_accuracy"], row["accuracy_sample"]),
-        brier=_figure(row["brier"], row["brier_sample"]),
-        coverage=_figure(row["coverage"], row["coverage_sample"]),
-        exact=_figure(row["exact_share"], row["exact_sample"]),
-        within_one=_figure(row["within_one_share"], row["exact_sample"]),
-        transform=_figure(row["transform_share"], row["transform_sample"]),
-        lead_seconds=_figure(row["lead_median_seconds"], row["lead_sample"]),
-        baseline_accuracy=_figure(row["baseline_accuracy"], row["baseline_sample"]),
-        baseline_brier=_figure(row["baseline_brier"], row["baseline_sample"]),
-        baseline_exact=_figure(row["baseline_exact_share"], row["baseline_exact_sample"]),
-        baseline_within_one=_figure(row["baseline_within_one_share"], row["baseline_exact_sample"]),
-    )
-    seen = Seen(row["whale_count"], _figure(row["avg_urgency"], row["urgency_sample"]), row["missed"])
-    return WindowScore(Window(period, row["window_start"]), seen, score)
-
-
-def _figure(value: float | None, sample: int | None) -> Figure:
-    # Rows of before samples were kept have none.
-    return Figure(value, sample or 0)
+    seen = Seen(row["whale_count"], figure_in(row, "avg_urgency", "urgency_sample"), row["missed"])
+    return WindowScore(Window(period, row["window_start"]), seen, score_in(row))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import BindParameter, bindparam, delete, func, select
+from sqlalchemy import delete, func, select
 
-from app.adapters.database.many_rows import chunks, upsert
+from app.adapters.database.many_rows import KEYS, chunks, upsert
 from app.adapters.database.tables import LabelRow
 from app.domain.whales.addresses import address_of
 from app.services.whales.label_lines import KnownAddress
@@ -22,11 +22,10 @@ if TYPE_CHECKING:
     from app.adapters.database.engine import Database
 
 _COLUMNS = [getattr(LabelRow, name) for name in KnownAddress._fields]
-_MANY: BindParameter[Any] = bindparam("addresses", expanding=True)
 # Who does not say when has said so when it was imported.
 _SAID = (
     select(LabelRow.address, LabelRow.name, LabelRow.category)
-    .where(LabelRow.address.in_(_MANY))
+    .where(LabelRow.address.in_(KEYS))
     .order_by(func.coalesce(LabelRow.asserted_at, LabelRow.imported_at), LabelRow.id)
 )
 # A transaction of so many takes a fraction of a second.
@@ -53,7 +52,7 @@ class DatabaseLabels:
         found: dict[bytes, Label] = {}
         with self._database.reading() as connection:
             for chunk in chunks(by_address):
-                said = connection.execute(_SAID, {_MANY.key: chunk})
+                said = connection.execute(_SAID, {KEYS.key: chunk})
                 found |= {by_address[address]: Label(*label) for address, *label in said}
         return found
 

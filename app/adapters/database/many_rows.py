@@ -6,6 +6,7 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sqlalchemy import BindParameter, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from app.adapters.database.base import Base
 
 Item = TypeVar("Item")
+
+# For `column.in_(KEYS)` in a statement that is made once; executed with `{KEYS.key: chunk}`, each chunk of `chunks`.
+KEYS: BindParameter[Any] = bindparam("keys", expanding=True)
 
 # SQLite of Debian 12 takes 32,766 parameters a statement; more keys than these make none faster.
 _CHUNK = 500

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from app.adapters.database.accuracy_alarms import append_alarm
 from app.adapters.database.many_rows import upsert
+from app.adapters.database.score_columns import columns_of
 from app.adapters.database.tables import CorrelationRow, PredictionOutcomeRow, WhaleRow
 from app.domain.whales.score import LEAST_SAMPLE, Figure, Resolved
 from app.services.whales.scores import Mark, Seen
@@ -109,7 +110,6 @@ def _missed(start: datetime, end: datetime) -> Select[int]:
 
 
 def _row(each: WindowScore, now: datetime) -> dict[str, Any]:
-    score = each.score
     return {
         "timestamp": each.window.start,
         "window_start": each.window.start,
@@ -119,28 +119,5 @@ def _row(each: WindowScore, now: datetime) -> dict[str, Any]:
         "avg_urgency": each.seen.urgency.value,
         "urgency_sample": each.seen.urgency.sample,
         "missed": each.seen.missed,
-        "confirmed": score.confirmed,
-        "replaced": score.replaced,
-        "dropped": score.dropped,
-        "conflicted": score.conflicted,
-        "expired": score.expired,
-        "prediction_accuracy": score.accuracy.value,
-        "accuracy_sample": score.accuracy.sample,
-        "brier": score.brier.value,
-        "brier_sample": score.brier.sample,
-        "coverage": score.coverage.value,
-        "coverage_sample": score.coverage.sample,
-        "lead_median_seconds": score.lead_seconds.value,
-        "lead_sample": score.lead_seconds.sample,
-        "exact_share": score.exact.value,
-        "within_one_share": score.within_one.value,
-        "exact_sample": score.exact.sample,
-        "transform_share": score.transform.value,
-        "transform_sample": score.transform.sample,
-        "baseline_accuracy": score.baseline_accuracy.value,
-        "baseline_brier": score.baseline_brier.value,
-        "baseline_sample": score.baseline_accuracy.sample,
-        "baseline_exact_share": score.baseline_exact.value,
-        "baseline_within_one_share": score.baseline_within_one.value,
-        "baseline_exact_sample": score.baseline_exact.sample,
+        **columns_of(each.score),
     }

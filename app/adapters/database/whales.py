@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BindParameter, and_, bindparam, or_, select
+from sqlalchemy import and_, or_, select
 
 from app.adapters.database.events import append_all
 from app.adapters.database.fee_snapshots import keep_fees
-from app.adapters.database.many_rows import chunks, insert_absent, upsert
+from app.adapters.database.many_rows import KEYS, chunks, insert_absent, upsert
 from app.adapters.database.tables import BlockFlowRow, PredictionOutcomeRow, PriceRow, WhaleRow
 from app.services.whales.whale_store import BlockFlow, Remembered, Whale, WhalePrediction
 
@@ -23,16 +23,15 @@ if TYPE_CHECKING:
 
 _WHALE, _PREDICTION, _BLOCK = (tuple(each.__dataclass_fields__) for each in (Whale, WhalePrediction, BlockFlow))
 # Made once: SQLAlchemy takes three times as long for a statement that it has not seen before as for the answer.
-_MANY: BindParameter[Any] = bindparam("keys", expanding=True)
 _WHALES = select(*(getattr(WhaleRow, name) for name in _WHALE)).order_by(WhaleRow.timestamp, WhaleRow.txid)
-_WHALES_OF_TXIDS = _WHALES.where(WhaleRow.txid.in_(_MANY))
+_WHALES_OF_TXIDS = _WHALES.where(WhaleRow.txid.in_(KEYS))
 _PENDING = _WHALES.where(WhaleRow.status == "pending")
 _PREDICTIONS = select(*(getattr(PredictionOutcomeRow, name) for name in _PREDICTION)).order_by(
     PredictionOutcomeRow.predicted_at
 )
-_PREDICTIONS_OF_IDS = _PREDICTIONS.where(PredictionOutcomeRow.prediction_id.in_(_MANY))
-_PREDICTIONS_OF_FINAL_TXIDS = _PREDICTIONS.where(PredictionOutcomeRow.final_txid.in_(_MANY))
-_PUBLISHED = select(WhaleRow.txid, WhaleRow.prediction_id).where(WhaleRow.txid.in_(_MANY))
+_PREDICTIONS_OF_IDS = _PREDICTIONS.where(PredictionOutcomeRow.prediction_id.in_(KEYS))
+_PREDICTIONS_OF_FINAL_TXIDS = _PREDICTIONS.where(PredictionOutcomeRow.final_txid.in_(KEYS))
+_PUBLISHED = select(WhaleRow.txid, WhaleRow.prediction_id).where(WhaleRow.txid.in_(KEYS))
 # What was published with the first alert is what is scored, whoever sees the whale later.
 _OF_FIRST_SIGHT = frozenset(
     {"timestamp", "detected_at", "prediction_id", "predicted_block", "tip_height", "ahead_vb", "source"}
@@ -161,19 +160,19 @@ def _keep_sightings(connection: Connection, sightings: Sequence[Sighting]) -> li
 def _keep_predictions(connection: Connection, predictions: Sequence[WhalePrediction]) -> None:
     published: dict[str, str | None] = {}
     for chunk in chunks({each.txid for each in predictions}):
-        named = connection.execute(_PUBLISHED, {_MANY.key: chunk})
+        named = connection.execute(_PUBLISHED, {KEYS.key: chunk})
         published.update((txid, prediction_id) for txid, prediction_id in named)
     rows = [_row(each, _PREDICTION) for each in predictions if published.get(each.txid) == each.prediction_id]
     upsert(connection, PredictionOutcomeRow, ("prediction_id",), rows)
 
 
 def _whales(connection: Connection, wanted: Select[Any], keys: Sequence[str] = ()) -> list[Whale]:
-    rows = connection.execute(wanted, {_MANY.key: keys} if keys else None)
+    rows = connection.execute(wanted, {KEYS.key: keys} if keys else None)
     return [Whale(**dict(zip(_WHALE, row, strict=True))) for row in rows]
 
 
 def _predictions(connection: Connection, wanted: Select[Any], keys: Sequence[str]) -> list[WhalePrediction]:
-    rows = connection.execute(wanted, {_MANY.key: keys})
+    rows = connection.execute(wanted, {KEYS.key: keys})
     return [WhalePrediction(**dict(zip(_PREDICTION, row, strict=True))) for row in rows]
 
 
