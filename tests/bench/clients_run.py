@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,8 +12,7 @@ from tests.bench.detector_run import Watcher, watcher
 from tests.bench.recording import Recording
 from tests.bench.replay_node import replayed
 from tests.bench.stream_clients import StreamClients, connected
-from tests.bench.stream_servers import cpu_seconds, tell
-from tests.fakes.published import CHECKOUT
+from tests.bench.stream_servers import cpu_seconds, log_peer_process, tell
 from tests.fakes.stream_service import StreamService, free_port, running, until
 
 
@@ -75,13 +71,8 @@ def ours(service: StreamService) -> Iterator[Served]:
 def log_peer(service: StreamService) -> Iterator[Served]:
     """Serve by `websockets.broadcast`."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.bench.log_peer", str(port), str(service.directory)]
-    with subprocess.Popen(command, cwd=CHECKOUT) as process:
-        try:
-            until(lambda: listens(port), "the peer to listen")
-            yield Served(f"ws://127.0.0.1:{port}/ws/whales", process.pid)
-        finally:
-            process.kill()
+    with log_peer_process(port, service.directory) as process:
+        yield Served(f"ws://127.0.0.1:{port}/ws/whales", process.pid)
 
 
 def nothing(_: StreamService) -> AbstractContextManager[object]:
@@ -172,9 +163,3 @@ def check(it: Watcher, recording: Recording, unknown: list[str], faults: list[st
     alerted, expected = set(it.alerts()), set(recording.whales)
     if alerted != expected:
         raise AssertionError(f"not alerted to: {expected - alerted}; no whales: {alerted - expected}")
-
-
-def listens(port: int) -> bool:
-    """Return whether somebody listens at a port of this machine."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,8 +60,7 @@ def ours(directory: Path) -> Iterator[Server]:
 def peer(directory: Path) -> Iterator[Server]:
     """Run `tests.bench.log_peer`."""
     service = StreamService(directory)
-    command = [sys.executable, "-m", "tests.bench.log_peer", str(service.port), str(directory)]
-    with subprocess.Popen(command, cwd=CHECKOUT) as process:
+    with closing(service.database), log_peer_process(service.port, directory) as process:
 
         def stop() -> float:
             began = time.monotonic()
@@ -69,13 +68,20 @@ def peer(directory: Path) -> Iterator[Server]:
             process.wait(DEADLINE_SECONDS)
             return time.monotonic() - began
 
+        yield Server(service, service.url, process.pid, stop)
+
+
+@contextmanager
+def log_peer_process(port: int, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run it at a port, on the log of the appliance in `directory`, as soon as it listens; it may end before."""
+    command = [sys.executable, "-m", "tests.bench.log_peer", str(port), str(directory)]
+    with subprocess.Popen(command, cwd=CHECKOUT) as process:
         try:
-            until(lambda: _listens(service.port), "the peer to listen")
-            yield Server(service, service.url, process.pid, stop)
+            until(lambda: _listens(port), "the peer to listen")
+            yield process
         finally:
             if process.poll() is None:
                 process.kill()
-            service.database.close()
 
 
 def cpu_seconds(pid: int) -> float:

@@ -10,7 +10,7 @@ from app.domain.mempool.outlook import Outlook
 from app.services.whales.detector import Detector
 from app.services.whales.limits import DetectorLimits
 from app.services.whales.mempool_node import Heard
-from app.services.whales.whale_store import Whale
+from app.services.whales.whale_store import Whale, WhalePrediction
 from tests.fakes.whale_clock import SimulatedClock
 from tests.fakes.whale_node import SimulatedNode
 from tests.fakes.whale_store import MemoryLabels, MemoryWhales
@@ -97,6 +97,10 @@ class Watch:
 
     def whale(self, transaction: Sent) -> Whale:
         return self.store.whales[transaction.txid]
+
+    def prediction(self, transaction: Sent) -> WhalePrediction:
+        """Return what was predicted of a whale, or of the first of those that it took the place of."""
+        return self.store.outcomes[self.whale(transaction).prediction_id or ""]
 
     def alerts(self, transaction: Sent | None = None) -> list[dict[str, Any]]:
         return self.store.told("whale_alert", transaction.txid if transaction else None)

@@ -7,12 +7,10 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from http.server import ThreadingHTTPServer
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from app.adapters.mempool import MempoolExchangeRate
 from app.adapters.probes import EsploraProbe, MempoolProbe
 from app.domain.blocks.block import read_block
 from tests.fakes.bitcoin_node import FakeNode
+from tests.fakes.http_serving import server_of, serving
 from tests.fakes.published import COMMITTED, beside, chain
 from tests.node.bitcoind import CHECKOUT, Bitcoind, free_port, regtest_bitcoind
 from tests.node.lively_chain import BLOCK_SECONDS, lively_chain
@@ -33,7 +32,7 @@ from tests.node.programs.electrs_standin.__main__ import Esplora
 from tests.node.programs.life.history import BLOCKS
 from tests.node.programs.mempool_standin.__main__ import Mempool
 from tests.node.programs.price_path import PricePath
-from tests.node.programs.rest import Answer, Route, as_text, handler
+from tests.node.programs.rest import Answer, Route
 
 SEED, PRICE_USD = 3, 60_000.0
 DEADLINE_SECONDS = 30.0
@@ -415,19 +414,6 @@ def form(value: Any) -> Any:
 # Both
 
 
-@contextmanager
-def serving(server: ThreadingHTTPServer) -> Iterator[str]:
-    """Serve in this process; yield the address."""
-    with server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.mark.parametrize("left", ["electrs", "mempool"])
 def test_without_bitcoind_the_appliance_reads_the_same_blocks_from_them(
     node: Bitcoind, electrs: Standin, mempool: Standin, tmp_path: Path, left: str
@@ -457,10 +443,6 @@ def test_without_bitcoind_the_appliance_reads_the_same_blocks_from_them(
 @pytest.mark.parametrize("path", [f"block/{UNKNOWN}/raw", f"block/{UNKNOWN}/header", "block-height/99999999"])
 def test_a_block_that_mempool_does_not_have_is_a_500_in_plain_text(mempool: Standin, path: str) -> None:
     assert mempool.text(f"/api/v1/{path}", 500).startswith("Failed to get")
-
-
-def server_of(routes: list[Route]) -> ThreadingHTTPServer:
-    return ThreadingHTTPServer(("127.0.0.1", 0), handler(routes, as_text("not found", 404)))
 
 
 def test_without_bitcoind_both_say_so_and_with_it_they_answer_again(tmp_path: Path) -> None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from http.server import ThreadingHTTPServer
 
 from app.adapters.database.heartbeats import DatabaseHeartbeats
 from app.adapters.database.mempool_record import DatabaseMempoolRecord
@@ -16,26 +12,13 @@ from app.domain.mempool.sight import MempoolSight
 from app.services.detector_report import DetectorView
 from app.services.detector_sight import DetectorSight
 from app.services.mempool_cross_check import CrossCheck
+from tests.fakes.http_serving import server_of, serving
 from tests.node.programs.electrs_standin.__main__ import Esplora
 from tests.node.programs.mempool_standin.__main__ import Mempool
 from tests.node.programs.price_path import PricePath
-from tests.node.programs.rest import Answer, Route, handler
 from tests.whales.watched import WHALE_SAT, Watched
 
-NOT_FOUND = Answer(b"", "text/plain", 404)
 WHALES = 3
-
-
-@contextmanager
-def serving(routes: Sequence[Route]) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler(routes, NOT_FOUND)) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def test_all_three_see_the_same_mempool(it: Watched) -> None:
@@ -49,7 +32,10 @@ def test_all_three_see_the_same_mempool(it: Watched) -> None:
     # It writes down what it sees every ten seconds.
     it.appliance.until(lambda: detector.now() == expected, f"the detector to write down that it sees {expected}")
     rpc = it.appliance.node.rpc
-    with serving(Esplora(rpc).routes()) as electrs, serving(Mempool(rpc, PricePath(1, 60_000.0)).routes()) as mempool:
+    with (
+        serving(server_of(Esplora(rpc).routes())) as electrs,
+        serving(server_of(Mempool(rpc, PricePath(1, 60_000.0)).routes())) as mempool,
+    ):
         cross_check = CrossCheck(detector.now)
         remark = f"sees {waits['size']} waiting transactions, the detector {waits['size']}"
         assert cross_check.check("electrs", EsploraProbe(electrs)).endswith(remark)

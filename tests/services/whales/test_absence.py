@@ -7,15 +7,6 @@ import pytest
 from tests.fakes.whale_watch import Watch
 
 
-@pytest.fixture
-def watch() -> Watch:
-    """A detector that listens to a node on which nothing waits."""
-    watch = Watch()
-    watch.start()
-    watch.turns()
-    return watch
-
-
 @pytest.mark.parametrize(("btc", "status"), [(150, "missed"), (1, None)])
 def test_after_a_bump_that_was_mined_meanwhile_the_whale_is_conflicted_and_was_not_on_time(
     watch: Watch, btc: float, status: str | None
@@ -29,7 +20,7 @@ def test_after_a_bump_that_was_mined_meanwhile_the_whale_is_conflicted_and_was_n
     watch.start()
     watch.wait(10)
     assert watch.updates(whale) == [("pending", "conflicted", None)]
-    outcome = watch.store.outcomes[watch.whale(whale).prediction_id or ""]
+    outcome = watch.prediction(whale)
     assert (outcome.outcome, outcome.on_time) == ("conflicted", False)
     known = watch.store.whales.get(bump.txid)
     assert (known and known.status) == status

@@ -11,15 +11,6 @@ from tests.fakes.whale_transactions import BTC, pay
 from tests.fakes.whale_watch import FEE_SAT, THRESHOLD_SAT, Watch
 
 
-@pytest.fixture
-def watch() -> Watch:
-    """A detector that listens to a node on which nothing waits."""
-    watch = Watch()
-    watch.start()
-    watch.turns()
-    return watch
-
-
 def test_a_whale_is_alerted_to_with_what_it_moves_and_pays(watch: Watch) -> None:
     whale = watch.send(150)
     watch.turn()

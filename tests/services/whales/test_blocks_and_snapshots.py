@@ -11,15 +11,6 @@ from tests.fakes.whale_watch import Watch
 OTHERS = 450
 
 
-@pytest.fixture
-def watch() -> Watch:
-    """A detector that listens to a node on which nothing waits."""
-    watch = Watch()
-    watch.start()
-    watch.turns()
-    return watch
-
-
 def no_whale(watch: Watch) -> Sent:
     """Send what is worth a look, since a lot of change goes back to where it came from."""
     payment = watch.payment(20, watch.coin(150))

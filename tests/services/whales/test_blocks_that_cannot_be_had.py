@@ -9,15 +9,6 @@ from tests.fakes.whale_transactions import Sent
 from tests.fakes.whale_watch import Watch
 
 
-@pytest.fixture
-def watch() -> Watch:
-    """A detector that listens to a node on which nothing waits."""
-    watch = Watch()
-    watch.start()
-    watch.turns()
-    return watch
-
-
 def damage(watch: Watch, damaged: str) -> None:
     """Let the node give something else in place of a block."""
     read = watch.node.raw_block

@@ -10,15 +10,6 @@ from tests.fakes.whale_watch import Watch
 TEN_MINUTES = 600.0
 
 
-@pytest.fixture
-def watch() -> Watch:
-    """A detector that listens to a node on which nothing waits."""
-    watch = Watch()
-    watch.start()
-    watch.turns()
-    return watch
-
-
 def test_while_the_node_is_away_nothing_counts_as_gone(watch: Watch) -> None:
     whale = watch.send(150)
     watch.turn()
@@ -266,7 +257,7 @@ def test_a_detector_that_starts_anew_goes_on_without_a_second_alert(watch: Watch
     watch.node.mine(replacement)
     watch.turns(10)
     assert watch.whale(replacement).status == "confirmed"
-    assert watch.store.outcomes[watch.whale(whale).prediction_id or ""].outcome == "confirmed"
+    assert watch.prediction(whale).outcome == "confirmed"
 
 
 def test_what_left_while_no_detector_ran_is_dropped_ten_minutes_after_it_was_seen_to_lack(watch: Watch) -> None:

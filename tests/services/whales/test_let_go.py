@@ -32,7 +32,7 @@ class Crowd:
         assert watch.figures["let_go"] == 1
 
     def outcome(self) -> str:
-        return self.watch.store.outcomes[self.watch.whale(self.low).prediction_id or ""].outcome
+        return self.watch.prediction(self.low).outcome
 
 
 @pytest.fixture

@@ -6,24 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from app.services.whales.whale_store import WhalePrediction
-from tests.fakes.whale_transactions import BTC, Sent, pay
+from tests.fakes.whale_transactions import BTC, pay
 from tests.fakes.whale_watch import Watch
 
 TEN_MINUTES = 600.0
-
-
-@pytest.fixture
-def watch() -> Watch:
-    """A detector that listens to a node on which nothing waits."""
-    watch = Watch()
-    watch.start()
-    watch.turns()
-    return watch
-
-
-def prediction_of(watch: Watch, whale: Sent) -> WhalePrediction:
-    return watch.store.outcomes[watch.whale(whale).prediction_id or ""]
 
 
 def test_a_whale_in_a_block_is_confirmed_and_its_prediction_judged(watch: Watch) -> None:
@@ -36,7 +22,7 @@ def test_a_whale_in_a_block_is_confirmed_and_its_prediction_judged(watch: Watch)
     (update,) = watch.store.told("status_update", whale.txid)
     assert update["on_time"] is True
     assert not update["is_final"]
-    outcome = prediction_of(watch, whale)
+    outcome = watch.prediction(whale)
     assert (outcome.outcome, outcome.outcome_block, outcome.on_time) == ("confirmed", 103, True)
 
 
@@ -70,7 +56,7 @@ def test_a_replacement_takes_over_the_prediction(watch: Watch) -> None:
     (alert,) = watch.alerts(second)
     assert alert["replaces"] == [first.txid]
     assert alert["prediction_id"] == watch.alerts(first)[0]["prediction_id"]
-    assert prediction_of(watch, first).final_txid == second.txid
+    assert watch.prediction(first).final_txid == second.txid
 
 
 def test_a_chain_of_replacements_is_followed_to_its_end_under_one_prediction(watch: Watch) -> None:
@@ -97,7 +83,7 @@ def test_a_replacement_below_the_threshold_is_followed_without_an_alert(watch: W
     assert watch.alerts(small) == []
     watch.node.mine(small)
     watch.turns()
-    assert prediction_of(watch, whale).outcome == "confirmed"
+    assert watch.prediction(whale).outcome == "confirmed"
     assert watch.store.blocks[watch.node.chain.active[-1]].whale_count == 0
 
 
@@ -127,7 +113,7 @@ def test_two_whales_that_one_replaces_both_hand_on_their_predictions(watch: Watc
     assert sorted(watch.alerts(both)[0]["replaces"]) == sorted(whale.txid for whale in whales)
     watch.node.mine(both)
     watch.turns()
-    assert [prediction_of(watch, whale).outcome for whale in whales] == ["confirmed", "confirmed"]
+    assert [watch.prediction(whale).outcome for whale in whales] == ["confirmed", "confirmed"]
 
 
 def test_a_whale_whose_coins_a_block_spends_otherwise_is_conflicted(watch: Watch) -> None:
@@ -138,7 +124,7 @@ def test_a_whale_whose_coins_a_block_spends_otherwise_is_conflicted(watch: Watch
     watch.turns()
     assert watch.updates(whale) == [("pending", "conflicted", None)]
     assert watch.whale(whale).block_hash == block_hash
-    assert prediction_of(watch, whale).outcome == "conflicted"
+    assert watch.prediction(whale).outcome == "conflicted"
 
 
 def test_the_replaced_one_may_be_mined_after_all(watch: Watch) -> None:
@@ -151,7 +137,7 @@ def test_the_replaced_one_may_be_mined_after_all(watch: Watch) -> None:
     watch.turns()
     assert watch.updates(first) == [("pending", "replaced", None), ("replaced", "confirmed", None)]
     assert watch.updates(second) == [("pending", "conflicted", None)]
-    outcome = prediction_of(watch, first)
+    outcome = watch.prediction(first)
     assert (outcome.outcome, outcome.final_txid) == ("confirmed", first.txid)
 
 
@@ -163,8 +149,8 @@ def test_what_leaves_the_mempool_is_dropped_after_ten_minutes_and_not_before(wat
     assert watch.updates(whale) == []
     watch.wait(20, step_seconds=5)
     assert watch.updates(whale) == [("pending", "dropped", None)]
-    assert prediction_of(watch, whale).outcome == "dropped"
-    assert prediction_of(watch, whale).on_time is False
+    assert watch.prediction(whale).outcome == "dropped"
+    assert watch.prediction(whale).on_time is False
 
 
 def test_what_comes_back_within_ten_minutes_was_never_gone(watch: Watch) -> None:
@@ -187,10 +173,10 @@ def test_what_was_dropped_and_comes_back_is_reopened(watch: Watch) -> None:
     watch.node.send(whale)
     watch.turns()
     assert watch.updates(whale)[1:] == [("dropped", "pending", "returned")]
-    assert prediction_of(watch, whale).outcome == "pending"
+    assert watch.prediction(whale).outcome == "pending"
     watch.node.mine(whale)
     watch.turns()
-    assert prediction_of(watch, whale).outcome == "confirmed"
+    assert watch.prediction(whale).outcome == "confirmed"
     assert len(watch.alerts(whale)) == 1
 
 
@@ -202,10 +188,10 @@ def test_what_replaced_two_and_comes_back_reopens_what_was_predicted_of_both(wat
     watch.turn()
     watch.node.evict(both)
     watch.wait(TEN_MINUTES + 20, step_seconds=10)
-    assert [prediction_of(watch, whale).outcome for whale in whales] == ["dropped", "dropped"]
+    assert [watch.prediction(whale).outcome for whale in whales] == ["dropped", "dropped"]
     watch.node.send(both)
     watch.turns()
-    assert [prediction_of(watch, whale).outcome for whale in whales] == ["pending", "pending"]
+    assert [watch.prediction(whale).outcome for whale in whales] == ["pending", "pending"]
 
 
 def test_what_replaced_a_whale_and_was_gone_before_it_could_be_looked_at_replaced_it_all_the_same(
@@ -221,7 +207,7 @@ def test_what_replaced_a_whale_and_was_gone_before_it_could_be_looked_at_replace
     assert watch.alerts(second)[0]["replaces"] == [first.txid]
     watch.wait(TEN_MINUTES + 20, step_seconds=10)
     assert watch.updates(second) == [("pending", "dropped", None)]
-    assert prediction_of(watch, first).outcome == "dropped"
+    assert watch.prediction(first).outcome == "dropped"
 
 
 @pytest.mark.parametrize("btc", [151, 20], ids=["a whale", "too small for one"])
@@ -237,7 +223,7 @@ def test_what_replaced_a_whale_and_was_mined_before_it_could_be_looked_at_replac
     assert watch.updates(first) == [("pending", "replaced", None)]
     assert watch.updates(second) == [("pending", "confirmed", None)]
     assert [alert["replaces"] for alert in watch.alerts(second)] == ([[first.txid]] if btc > 100 else [])
-    prediction = prediction_of(watch, first)
+    prediction = watch.prediction(first)
     assert (prediction.outcome, prediction.final_txid) == ("confirmed", second.txid)
 
 
@@ -262,7 +248,7 @@ def test_what_was_replaced_and_comes_back_replaces_in_turn(watch: Watch) -> None
     watch.turns()
     assert watch.updates(first)[1:] == [("replaced", "pending", "returned")]
     assert watch.updates(second) == [("pending", "replaced", None)]
-    assert prediction_of(watch, first).final_txid == first.txid
+    assert watch.prediction(first).final_txid == first.txid
 
 
 def test_what_waited_for_two_weeks_expires(watch: Watch) -> None:
@@ -273,7 +259,7 @@ def test_what_waited_for_two_weeks_expires(watch: Watch) -> None:
     watch.node.evict(whale)
     watch.wait(TEN_MINUTES + 20, step_seconds=10)
     assert watch.updates(whale) == [("pending", "expired", None)]
-    assert prediction_of(watch, whale).outcome == "expired"
+    assert watch.prediction(whale).outcome == "expired"
 
 
 @pytest.mark.parametrize("hours", [-400, 400])

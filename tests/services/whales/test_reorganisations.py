@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.fakes.whale_node import EVERY_TOPIC, NO_TOPIC
 from tests.fakes.whale_transactions import Sent
 from tests.fakes.whale_watch import Watch
-
-
-@pytest.fixture
-def watch() -> Watch:
-    """A detector that listens to a node on which nothing waits."""
-    watch = Watch()
-    watch.start()
-    watch.turns()
-    return watch
 
 
 def confirmed(watch: Watch) -> Sent:

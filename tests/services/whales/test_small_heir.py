@@ -38,15 +38,6 @@ class Heir:
 
 
 @pytest.fixture
-def watch() -> Watch:
-    """A detector that listens to a node on which nothing waits."""
-    watch = Watch()
-    watch.start()
-    watch.turns()
-    return watch
-
-
-@pytest.fixture
 def heir(watch: Watch) -> Heir:
     return Heir(watch)
 

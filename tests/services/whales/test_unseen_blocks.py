@@ -13,15 +13,6 @@ from tests.fakes.whale_watch import Watch
 TEN_MINUTES = 600.0
 
 
-@pytest.fixture
-def watch() -> Watch:
-    """A detector that listens to a node on which nothing waits."""
-    watch = Watch()
-    watch.start()
-    watch.turns()
-    return watch
-
-
 def mined_and_pruned(watch: Watch) -> Sent:
     """Return a whale whose block the node had deleted before it could be looked through."""
     whale = watch.send(150)
@@ -47,7 +38,7 @@ def test_what_was_predicted_of_it_is_not_judged(watch: Watch) -> None:
     whale = mined_and_pruned(watch)
     watch.start()
     watch.wait(2 * TEN_MINUTES, step_seconds=10)
-    prediction = watch.store.outcomes[watch.whale(whale).prediction_id or ""]
+    prediction = watch.prediction(whale)
     assert (prediction.outcome, prediction.on_time, prediction.resolved_at) == ("pending", None, None)
     (update,) = watch.store.told("status_update", whale.txid)
     assert update["on_time"] is None

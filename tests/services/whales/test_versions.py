@@ -13,15 +13,6 @@ from tests.fakes.whale_watch import Watch
 ELEVEN_MINUTES = 660.0
 
 
-@pytest.fixture
-def watch() -> Watch:
-    """A detector that listens to a node on which nothing waits."""
-    watch = Watch()
-    watch.start()
-    watch.turns()
-    return watch
-
-
 class Versions(NamedTuple):
     """`first` was replaced by `both`, which pays from two coins, and `second` pays from the other one of these."""
 
