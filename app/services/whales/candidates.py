@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from typing import NamedTuple
 
+from app.services.whales.unconfirmed import Unconfirmed
+
 _MOST_TRIES = 3
+_WORD_SECONDS = 20.0
 
 
 class Candidate(NamedTuple):
@@ -24,13 +27,12 @@ class Candidates:
     """Bytes come before the word that they entered the mempool, or after it; both have to be there.
 
     Args:
-        most: That may wait for the other half, since the bytes of each block come along as well; that may be ready; and
-            that may have vanished.
+        most: That may wait for the other half; that may be ready; and that may have vanished.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._unconfirmed: OrderedDict[str, bytes] = OrderedDict()
+        self._unconfirmed = Unconfirmed(_WORD_SECONDS, most)
         self._ready: dict[str, Candidate] = {}
         # Those that had left the mempool when they were looked at, until a block shows them.
         self._vanished: dict[str, tuple[Candidate, float]] = {}
@@ -49,11 +51,9 @@ class Candidates:
         """Whether no more can be added before some have been looked at."""
         return len(self._ready) >= self._most
 
-    def heard(self, txid: str, raw: bytes) -> None:
+    def heard(self, txid: str, raw: bytes, now_seconds: float) -> None:
         """Keep the bytes of a transaction of which it is not known whether it entered the mempool."""
-        self._unconfirmed[txid] = raw
-        if len(self._unconfirmed) > self._most:
-            self._unconfirmed.popitem(last=False)
+        self._unconfirmed.add(txid, raw, now_seconds)
 
     def is_heard(self, txid: str) -> bool:
         """Return whether the bytes are there of one of which it is not known whether it entered the mempool."""
@@ -64,7 +64,7 @@ class Candidates:
 
         Return False if there was no room for it, so that it has to be asked for later.
         """
-        if self._unconfirmed and (raw := self._unconfirmed.pop(txid, None)) is not None:
+        if (raw := self._unconfirmed.pop(txid)) is not None:
             return self.add(txid, raw, "stream")
         return True
 
@@ -133,6 +133,6 @@ class Candidates:
 
     def mined(self, txid: str) -> None:
         """A block holds it: what it is has been settled."""
-        self._unconfirmed.pop(txid, None)
+        self._unconfirmed.pop(txid)
         self._unread.pop(txid, None)
         self.done(txid)

@@ -163,7 +163,7 @@ class Detector:
         for topic, body, sequence in messages:
             if topic is Topic.RAW:
                 if is_worth_a_look(body, threshold_sat, outpoints):
-                    self._hear_raw(body)
+                    self._hear_raw(body, now_seconds)
             elif topic is Topic.ADDED:
                 self._hear_added(body, sequence, now_seconds)
             elif topic is Topic.REMOVED:
@@ -217,12 +217,12 @@ class Detector:
             self._attempts.take(step, *kinds)
             self._attempts.take(self._write, "store")
 
-    def _hear_raw(self, raw: bytes) -> None:
+    def _hear_raw(self, raw: bytes, now_seconds: float) -> None:
         try:
             txid = read_parts(raw).txid
         except MalformedBlockError:
             return
-        self._view.raw(raw, txid)
+        self._view.raw(raw, txid, now_seconds)
 
     def _hear_added(self, txid: bytes, sequence: int, now_seconds: float) -> None:
         is_news = self._view.added(txid, sequence, now_seconds, is_in_doubt=self._watch.is_in_doubt)

@@ -102,11 +102,11 @@ class MempoolView:
         """Return whether a transaction is in the mempool."""
         return key_of(txid) in self._outlook
 
-    def raw(self, body: bytes, txid: str) -> None:
+    def raw(self, body: bytes, txid: str, now_seconds: float) -> None:
         """Take a transaction that is worth a look: from the mempool, or out of a block."""
         txid_bytes = bytes.fromhex(txid)
         if not self.knows(txid_bytes):
-            self._candidates.heard(txid, body)
+            self._candidates.heard(txid, body, now_seconds)
             return
         # Long after the word that it entered it comes with a block, and has been looked at.
         is_news = self.unread or key_of(txid_bytes) in self._recently

@@ -7,7 +7,7 @@ from app.services.whales.candidates import Candidate, Candidates
 
 def test_one_is_ready_when_its_bytes_and_the_word_that_it_entered_are_there() -> None:
     candidates = Candidates(10)
-    candidates.heard("a", b"raw")
+    candidates.heard("a", b"raw", 0.0)
     assert candidates.ready(5) == {}
     assert candidates.entered("a")
     assert candidates.ready(5) == {"a": Candidate(b"raw", "stream")}
@@ -26,7 +26,7 @@ def test_they_are_looked_at_in_their_order_and_stay_until_that_is_done() -> None
 def test_no_more_wait_for_their_other_half_than_may() -> None:
     candidates = Candidates(2)
     for name in "abc":
-        candidates.heard(name, b"")
+        candidates.heard(name, b"", 0.0)
     assert all(candidates.entered(name) for name in "abc")
     assert list(candidates.ready(9)) == ["b", "c"]
 
@@ -38,7 +38,7 @@ def test_no_more_are_ready_than_may_and_those_beyond_are_said_to_be_turned_away(
     assert candidates.is_full
     assert candidates.add("a", b"", "stream")
     assert not candidates.add("c", b"", "stream")
-    candidates.heard("d", b"")
+    candidates.heard("d", b"", 0.0)
     assert not candidates.entered("d")
     candidates.done("a")
     assert candidates.add("c", b"", "stream")
@@ -107,7 +107,7 @@ def test_one_that_left_the_mempool_for_another_reason_than_a_block_waits_for_les
 def test_whether_the_bytes_came_first_is_known_until_the_word_comes() -> None:
     candidates = Candidates(10)
     assert not candidates.is_heard("a")
-    candidates.heard("a", b"raw")
+    candidates.heard("a", b"raw", 0.0)
     assert candidates.is_heard("a")
     candidates.entered("a")
     assert not candidates.is_heard("a")
