@@ -344,6 +344,21 @@ def test_what_is_remembered_is_what_waits_and_no_whale_of_a_block(store: Databas
     assert [each.txid for each in remembered.whales] == [hash_of(1)]
 
 
+def test_those_that_ended_and_pay_out_little_are_found_the_newest_last_and_of_too_many_these(
+    store: DatabaseWhales,
+) -> None:
+    small = [sighting(number, status="dropped", value_sat=99, moved_sat=9) for number in (3, 1, 2)]
+    others = [
+        sighting(4, value_sat=99, moved_sat=9),
+        sighting(5, status="confirmed", value_sat=100, moved_sat=9),
+        sighting(6, status="replaced", value_sat=99, moved_sat=9, timestamp=NOW - timedelta(days=1)),
+    ]
+    store.write(Changes(at=NOW, sightings=[*small, *others]))
+    assert [each.txid for each in store.ended_below(100, NOW, 10)] == [hash_of(number) for number in (1, 2, 3)]
+    assert [each.txid for each in store.ended_below(100, NOW, 2)] == [hash_of(number) for number in (2, 3)]
+    assert store.ended_below(99, NOW, 10) == []
+
+
 def test_those_that_wait_are_gone_through_in_pages_oldest_first(store: DatabaseWhales) -> None:
     at_once = [sighting(number, timestamp=NOW) for number in (8, 6, 7)]
     ended = [sighting(number, status="dropped") for number in (2, 5)]

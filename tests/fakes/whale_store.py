@@ -72,6 +72,11 @@ class MemoryWhales:
         waiting = _ordered(each for each in self.whales.values() if each.status == "pending")
         return deepcopy(Remembered(whales=waiting, chain=chain))
 
+    def ended_below(self, value_sat: int, since: datetime, most: int) -> Sequence[Whale]:
+        self._may_fail()
+        ended = [each for each in self.whales.values() if each.status != "pending" and each.timestamp >= since]
+        return deepcopy(_ordered(each for each in ended if each.value_sat < value_sat)[-most:])
+
     def find(self, txids: Collection[str]) -> Mapping[str, Whale]:
         self._may_fail()
         return deepcopy({txid: self.whales[txid] for txid in txids if txid in self.whales})

@@ -82,6 +82,17 @@ class DatabaseWhales:
             chain = [(height, block_hash) for height, block_hash in connection.execute(newest)][::-1]
             return Remembered(whales=_whales(connection, _PENDING), chain=chain)
 
+    def ended_below(self, value_sat: int, since: datetime, most: int) -> Sequence[Whale]:
+        """Return up to `most` that have come to an end, first seen since then, and pay out less; the newest last."""
+        newest = (
+            _WHALES.where(WhaleRow.timestamp >= since, WhaleRow.status != "pending", WhaleRow.value_sat < value_sat)
+            .order_by(None)
+            .order_by(WhaleRow.timestamp.desc(), WhaleRow.txid.desc())
+            .limit(most)
+        )
+        with self._database.reading() as connection:
+            return _whales(connection, newest)[::-1]
+
     def find(self, txids: Collection[str]) -> Mapping[str, Whale]:
         """Return those of `txids` that are known, whatever has become of them."""
         with self._database.reading() as connection:

@@ -50,6 +50,9 @@ _SOON_SECONDS = 0.5
 # That are asked about in one turn.
 _MOST_GIVEN_UP = 200
 
+# Of the small ones that took the place of a whale and have ended: what may draw a look at them after a restart.
+_MOST_REMEMBERED = 2_000
+
 
 class Detector:
     """Everything between the node and the store.
@@ -244,9 +247,13 @@ class Detector:
 
     def _begin(self) -> None:
         """Go on where an earlier detector stopped."""
-        remembered = self._store.remembered(REMEMBERED_BLOCKS)
-        self._blocks.begin(remembered.chain)
         now, now_seconds = self._clocks.now(), self._clocks.seconds()
+        remembered = self._store.remembered(REMEMBERED_BLOCKS)
+        small = self._store.ended_below(self._limits.threshold_sat, now - self._limits.lifetime, _MOST_REMEMBERED)
+        # From here on nothing is asked, and nothing can fail.
+        self._blocks.begin(remembered.chain)
+        for whale in small:
+            self._followed.remember(whale)
         for whale in remembered.whales:
             self._followed.add(whale)
             if whale.left_at is not None:

@@ -60,10 +60,11 @@ class FeeRecord:
 
     def keep(self, source: str) -> None:
         """Draft what is due, if the mempool is known; `source` is where it was learned from."""
-        now_seconds, tip_height = self._clocks.seconds(), self._chain.known_height
-        if now_seconds < self._next_at or tip_height is None:
+        now_seconds = self._clocks.seconds()
+        if now_seconds < self._next_at:
             return
-        if not self._view.is_fresh(now_seconds, _MAX_AGE_SECONDS):
+        tip_height = self._chain.known_height
+        if tip_height is None or not self._view.is_fresh(now_seconds, _MAX_AGE_SECONDS):
             return
         self._next_at = now_seconds + self._every_seconds
         fees = self._outlook.fees()

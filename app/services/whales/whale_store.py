@@ -171,6 +171,9 @@ class WhaleStore(Protocol):
     def remembered(self, blocks: int) -> Remembered:
         """Return where an earlier detector stopped; `chain` of up to `blocks` blocks."""
 
+    def ended_below(self, value_sat: int, since: datetime, most: int) -> Sequence[Whale]:
+        """Return up to `most` that have come to an end, first seen since then, and pay out less; the newest last."""
+
     def find(self, txids: Collection[str]) -> Mapping[str, Whale]:
         """Return those of `txids` that are known, whatever has become of them."""
 

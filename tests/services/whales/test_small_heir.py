@@ -42,18 +42,26 @@ def heir(watch: Watch) -> Heir:
     return Heir(watch)
 
 
-def test_one_that_was_dropped_and_returns_waits_again(watch: Watch, heir: Heir) -> None:
+@pytest.fixture(params=[False, True], ids=["the same detector", "another detector"])
+def dropped(watch: Watch, heir: Heir, request: pytest.FixtureRequest) -> Heir:
+    """Return one that was dropped; perhaps the detector has been restarted since."""
     heir.drop()
-    watch.node.send(heir.small)
-    watch.turns()
-    assert heir.fate() == ("pending", "pending")
+    if request.param:
+        watch.start()
+        watch.turns()
+    return heir
 
 
-def test_one_that_was_dropped_and_is_mined_after_all_is_confirmed(watch: Watch, heir: Heir) -> None:
-    heir.drop()
-    watch.node.mine(heir.small)
+def test_one_that_was_dropped_and_returns_waits_again(watch: Watch, dropped: Heir) -> None:
+    watch.node.send(dropped.small)
     watch.turns()
-    assert heir.fate() == ("confirmed", "confirmed")
+    assert dropped.fate() == ("pending", "pending")
+
+
+def test_one_that_was_dropped_and_is_mined_after_all_is_confirmed(watch: Watch, dropped: Heir) -> None:
+    watch.node.mine(dropped.small)
+    watch.turns()
+    assert dropped.fate() == ("confirmed", "confirmed")
 
 
 def test_one_that_was_replaced_by_what_was_dropped_is_confirmed_when_it_is_mined_after_all(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from app.adapters.database.whales import DatabaseWhales
 from app.services.storage import StorageError
 from app.services.whales.whale_store import Changes
 from tests.fakes.whale_store import MemoryWhales
+from tests.fakes.whale_transactions import BTC
 from tests.fakes.whale_watch import Watch
 
 
@@ -73,6 +75,8 @@ def test_both_remember_the_same(sqlite: Database) -> None:
     told = store.database.remembered(100)
     assert told.chain == found.chain
     assert list(told.whales) == list(found.whales)
+    long_ago = watch.clock.now() - timedelta(days=1)
+    assert store.ended_below(200 * BTC, long_ago, 3) == store.database.ended_below(200 * BTC, long_ago, 3) != []
     txids = list(store.whales)
     assert len({whale.status for whale in store.whales.values()}) == 6
     assert store.database.find([*txids, "00" * 32]) == store.find([*txids, "00" * 32])
