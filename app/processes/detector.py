@@ -22,7 +22,7 @@ from app.adapters.database.labels import DatabaseLabels
 from app.adapters.database.scores import DatabaseScores
 from app.adapters.database.whales import DatabaseWhales
 from app.adapters.doorbell import UnixDoorbell
-from app.adapters.freed_memory import give_back_freed_memory, keep_large_memory_apart
+from app.adapters.freed_memory import give_back_freed_memory
 from app.adapters.journal import configure_logging
 from app.adapters.label_file import SHIPPED, CsvLabelFile, LabelFileError
 from app.adapters.machine import LocalMachine
@@ -143,7 +143,6 @@ def main() -> int:
     """Watch until told to stop, then return 0; without usable settings, or on another network, leave with 78."""
     settings = configuration.load_or_exit(os.environ)
     configure_logging(settings.log_level)
-    keep_large_memory_apart()
     directories = configuration.Directories.of(os.environ)
     stopping, supervisor = Stopping(), Systemd.take_over(os.environ)
     database = open_database(configuration.database_url(settings, directories))
