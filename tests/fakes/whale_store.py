@@ -74,8 +74,10 @@ class MemoryWhales:
 
     def ended_below(self, value_sat: int, since: datetime, most: int) -> Sequence[Whale]:
         self._may_fail()
-        ended = [each for each in self.whales.values() if each.status != "pending" and each.timestamp >= since]
-        return deepcopy(_ordered(each for each in ended if each.value_sat < value_sat)[-most:])
+        ended = [each for each in self.whales.values() if each.status != "pending" and each.block_hash is None]
+        return deepcopy(
+            _ordered(each for each in ended if each.timestamp >= since and each.value_sat < value_sat)[-most:]
+        )
 
     def find(self, txids: Collection[str]) -> Mapping[str, Whale]:
         self._may_fail()

@@ -83,9 +83,14 @@ class DatabaseWhales:
             return Remembered(whales=_whales(connection, _PENDING), chain=chain)
 
     def ended_below(self, value_sat: int, since: datetime, most: int) -> Sequence[Whale]:
-        """Return up to `most` that have come to an end, first seen since then, and pay out less; the newest last."""
+        """Return up to `most` first seen since then that ended without a block, and pay out less; the newest last."""
         newest = (
-            _WHALES.where(WhaleRow.timestamp >= since, WhaleRow.status != "pending", WhaleRow.value_sat < value_sat)
+            _WHALES.where(
+                WhaleRow.timestamp >= since,
+                WhaleRow.status != "pending",
+                WhaleRow.block_hash.is_(None),
+                WhaleRow.value_sat < value_sat,
+            )
             .order_by(None)
             .order_by(WhaleRow.timestamp.desc(), WhaleRow.txid.desc())
             .limit(most)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from typing import NamedTuple
 
-from app.services.whales.unconfirmed import Unconfirmed
+from app.services.whales.half_heard import HalfHeard
 
 _MOST_TRIES = 3
+# Of listening, within which the word about some bytes comes; of one that was lost a snapshot takes the place.
 _WORD_SECONDS = 20.0
 
 
@@ -32,7 +33,7 @@ class Candidates:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._unconfirmed = Unconfirmed(_WORD_SECONDS, most)
+        self._half_heard = HalfHeard(_WORD_SECONDS, most)
         self._ready: dict[str, Candidate] = {}
         # Those that had left the mempool when they were looked at, until a block shows them.
         self._vanished: dict[str, tuple[Candidate, float]] = {}
@@ -51,20 +52,20 @@ class Candidates:
         """Whether no more can be added before some have been looked at."""
         return len(self._ready) >= self._most
 
-    def heard(self, txid: str, raw: bytes, now_seconds: float) -> None:
+    def heard(self, txid: str, raw: bytes, listened_seconds: float) -> None:
         """Keep the bytes of a transaction of which it is not known whether it entered the mempool."""
-        self._unconfirmed.add(txid, raw, now_seconds)
+        self._half_heard.add(txid, raw, listened_seconds)
 
     def is_heard(self, txid: str) -> bool:
         """Return whether the bytes are there of one of which it is not known whether it entered the mempool."""
-        return txid in self._unconfirmed
+        return txid in self._half_heard
 
     def entered(self, txid: str) -> bool:
         """It entered the mempool; most are not held, since nothing about them is worth a look.
 
         Return False if there was no room for it, so that it has to be asked for later.
         """
-        if (raw := self._unconfirmed.pop(txid)) is not None:
+        if (raw := self._half_heard.pop(txid)) is not None:
             return self.add(txid, raw, "stream")
         return True
 
@@ -133,6 +134,6 @@ class Candidates:
 
     def mined(self, txid: str) -> None:
         """A block holds it: what it is has been settled."""
-        self._unconfirmed.pop(txid)
+        self._half_heard.pop(txid)
         self._unread.pop(txid, None)
         self.done(txid)

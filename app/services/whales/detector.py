@@ -50,7 +50,8 @@ _SOON_SECONDS = 0.5
 # That are asked about in one turn.
 _MOST_GIVEN_UP = 200
 
-# Of the small ones that took the place of a whale and have ended: what may draw a look at them after a restart.
+# After a restart, of the small ones that took the place of a whale and have ended: with ten inputs each, all that may be
+# remembered.
 _MOST_REMEMBERED = 2_000
 
 
@@ -166,7 +167,7 @@ class Detector:
         for topic, body, sequence in messages:
             if topic is Topic.RAW:
                 if is_worth_a_look(body, threshold_sat, outpoints):
-                    self._hear_raw(body, now_seconds)
+                    self._hear_raw(body)
             elif topic is Topic.ADDED:
                 self._hear_added(body, sequence, now_seconds)
             elif topic is Topic.REMOVED:
@@ -220,15 +221,16 @@ class Detector:
             self._attempts.take(step, *kinds)
             self._attempts.take(self._write, "store")
 
-    def _hear_raw(self, raw: bytes, now_seconds: float) -> None:
+    def _hear_raw(self, raw: bytes) -> None:
         try:
             txid = read_parts(raw).txid
         except MalformedBlockError:
             return
-        self._view.raw(raw, txid, now_seconds)
+        self._view.raw(raw, txid, self._watch.listened_seconds)
 
     def _hear_added(self, txid: bytes, sequence: int, now_seconds: float) -> None:
-        is_news = self._view.added(txid, sequence, now_seconds, is_in_doubt=self._watch.is_in_doubt)
+        watch = self._watch
+        is_news = self._view.added(txid, sequence, watch.listened_seconds, is_in_doubt=watch.is_in_doubt)
         if not is_news:
             self._chain.let_the_stream_tell(now_seconds + self._limits.settle_seconds)
         whale = self._followed.get(txid.hex()) if is_news and len(self._followed) else None

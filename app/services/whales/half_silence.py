@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Literal
 
 from app.services.whales.mempool_node import Topic
@@ -16,9 +15,6 @@ _OTHER: dict[Half, Half] = {"rawtx": "sequence", "sequence": "rawtx"}
 _PATIENCE_SECONDS = 5.0
 # The last bytes before a lull, whose word was lost, are no reason to believe that there will be none any more.
 _LEAST_TURNS = 3
-# However long a turn took: what came meanwhile is still to be heard.
-_MOST_A_TURN_SECONDS = 0.5
-
 _SAYS: dict[Half, frozenset[Topic]] = {
     "rawtx": frozenset({Topic.RAW}),
     "sequence": frozenset({Topic.ADDED, Topic.REMOVED, Topic.CONNECTED, Topic.DISCONNECTED}),
@@ -42,17 +38,16 @@ class HalfSilence:
         self._speaker: Half | None = None
         self._alone_seconds = 0.0
         self._turns = 0
-        self._noted_at = -math.inf
+        self._noted_at = 0.0
 
     @property
     def is_one_alone(self) -> bool:
         """Whether one half has said something to which the other has yet to say its own."""
         return self._speaker is not None
 
-    def note(self, topics: Collection[Topic], now_seconds: float) -> bool:
-        """Note what a turn brought; return whether what was said lately may have been heard by half."""
-        passed_seconds = min(now_seconds - self._noted_at, _MOST_A_TURN_SECONDS)
-        self._noted_at = now_seconds
+    def note(self, topics: Collection[Topic], listened_seconds: float) -> bool:
+        """Note what a turn brought, by `ListeningTime`; return whether what came lately may have been half heard."""
+        passed_seconds, self._noted_at = listened_seconds - self._noted_at, listened_seconds
         if self._speaker is None:
             self._speaker = _alone(topics)
             self._alone_seconds, self._turns = 0.0, 1

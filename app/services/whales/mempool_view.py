@@ -24,7 +24,7 @@ _RAW_BATCH_VB = 1_000_000
 _ENTRY_BATCH = 200
 # A request takes as long as fifty entries in it, so few are not asked for at once.
 _GATHER_SECONDS = 0.1
-# The two messages about a transaction come within this time, unless the node is cut off altogether.
+# Of listening, within which both messages about a transaction come, unless one is lost.
 _PAIR_SECONDS = 10.0
 # For as long as a snapshot cannot be had: minutes of a busy mempool, in a few megabytes.
 _MOST_HALF_HEARD = 50_000
@@ -102,19 +102,19 @@ class MempoolView:
         """Return whether a transaction is in the mempool."""
         return key_of(txid) in self._outlook
 
-    def raw(self, body: bytes, txid: str, now_seconds: float) -> None:
-        """Take a transaction that is worth a look: from the mempool, or out of a block."""
+    def raw(self, body: bytes, txid: str, listened_seconds: float) -> None:
+        """Take a transaction that is worth a look: from the mempool, or out of a block; when, by `ListeningTime`."""
         txid_bytes = bytes.fromhex(txid)
         if not self.knows(txid_bytes):
-            self._candidates.heard(txid, body, now_seconds)
+            self._candidates.heard(txid, body, listened_seconds)
             return
         # Long after the word that it entered it comes with a block, and has been looked at.
         is_news = self.unread or key_of(txid_bytes) in self._recently
         if is_news and not self._candidates.add(txid, body, "stream"):
             self._unread.append(txid_bytes)
 
-    def added(self, txid: bytes, sequence: int, now_seconds: float, *, is_in_doubt: bool) -> bool:
-        """Take the word that a transaction entered the mempool; return whether that is news.
+    def added(self, txid: bytes, sequence: int, listened_seconds: float, *, is_in_doubt: bool) -> bool:
+        """Take the word that a transaction entered the mempool, by `ListeningTime`; return whether that is news.
 
         As long as it `is_in_doubt` whether all its bytes came, the next snapshot tells what is to be read.
         """
@@ -129,7 +129,7 @@ class MempoolView:
             return False
         self._outlook.added(key)
         self._unpriced.append(txid)
-        if not is_whole and not self._recently.add(key, now_seconds, is_held=is_in_doubt):
+        if not is_whole and not self._recently.add(key, listened_seconds, is_held=is_in_doubt):
             self.read_all_again()
         return True
 

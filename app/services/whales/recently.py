@@ -26,7 +26,7 @@ class Recently:
         self._newer: set[int] = set()
         self._older: set[int] = set()
 
-    def add(self, key: int, now_seconds: float, *, is_held: bool) -> bool:
+    def add(self, key: int, at_seconds: float, *, is_held: bool) -> bool:
         """Add a key; times never go back. While `is_held` the period goes on, and nothing is forgotten for its age.
 
         Return False if so many were held that all but this one had to be forgotten.
@@ -34,8 +34,8 @@ class Recently:
         has_room = not is_held or len(self._newer) + len(self._older) < self._most
         if not has_room:
             self.clear()
-        elif not is_held and now_seconds - self._turned_at >= self._seconds:
-            self._older, self._newer, self._turned_at = self._newer, set(), now_seconds
+        elif not is_held and at_seconds - self._turned_at >= self._seconds:
+            self._older, self._newer, self._turned_at = self._newer, set(), at_seconds
         self._newer.add(key)
         return has_room
 

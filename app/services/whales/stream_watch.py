@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from app.services.whales.half_silence import HalfSilence
+from app.services.whales.listening_time import ListeningTime
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,6 +36,7 @@ class StreamWatch:
         self._is_connected = self._is_silent = False
         self._is_snapshot_owed = False
         self._halves = HalfSilence()
+        self._listened = ListeningTime()
         self._heard_at = 0.0
         self._asked_at = 0.0
         self._pulse: object = None
@@ -42,6 +44,11 @@ class StreamWatch:
         self._changed_at: float | None = None
         # At first at once.
         self._snapshot_at = self._taken_at = -math.inf
+
+    @property
+    def listened_seconds(self) -> float:
+        """For how long, up to now, something could be heard."""
+        return self._listened.seconds
 
     @property
     def is_polling(self) -> bool:
@@ -72,6 +79,7 @@ class StreamWatch:
 
     def note(self, messages: int, now_seconds: float, *, is_connected: bool) -> None:
         """Note what a turn brought."""
+        self._listened.note(now_seconds)
         if messages:
             self._heard_at = now_seconds
             self._pulse, self._has_changed = None, False
@@ -84,7 +92,7 @@ class StreamWatch:
 
     def compare(self, topics: Collection[Topic], now_seconds: float) -> None:
         """Note what a turn brought messages about: each half of the stream has to have its say."""
-        if self._halves.note(topics, now_seconds):
+        if self._halves.note(topics, self.listened_seconds):
             self.resynchronise(now_seconds)
 
     def resynchronise(self, now_seconds: float) -> None:

@@ -172,7 +172,7 @@ class WhaleStore(Protocol):
         """Return where an earlier detector stopped; `chain` of up to `blocks` blocks."""
 
     def ended_below(self, value_sat: int, since: datetime, most: int) -> Sequence[Whale]:
-        """Return up to `most` that have come to an end, first seen since then, and pay out less; the newest last."""
+        """Return up to `most` first seen since then that ended without a block, and pay out less; the newest last."""
 
     def find(self, txids: Collection[str]) -> Mapping[str, Whale]:
         """Return those of `txids` that are known, whatever has become of them."""

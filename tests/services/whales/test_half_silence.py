@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.services.whales.half_silence import HalfSilence
+from app.services.whales.listening_time import ListeningTime
 from app.services.whales.mempool_node import Topic
 from tests.fakes.whale_node import NO_TOPIC
 from tests.fakes.whale_watch import Watch
@@ -86,11 +87,13 @@ def test_half_of_a_stream_that_seldom_speaks_is_noticed_as_well(watch: Watch, to
 
 
 def test_what_a_block_or_the_mempool_says_alone_for_a_while_is_no_fault() -> None:
-    halves = HalfSilence()
+    halves, listened = HalfSilence(), ListeningTime()
     # The bytes of a block before its word, however long the turns between them take.
     for turn in range(9):
-        assert not halves.note({Topic.RAW}, 10.0 * turn)
-    assert not halves.note({Topic.CONNECTED}, 90.0)
+        listened.note(10.0 * turn)
+        assert not halves.note({Topic.RAW}, listened.seconds)
+    assert not halves.note({Topic.CONNECTED}, listened.seconds)
     for turn in range(100):
-        assert not halves.note({Topic.REMOVED} if turn % 2 else (), 100.0 + turn)
+        listened.note(100.0 + turn)
+        assert not halves.note({Topic.REMOVED} if turn % 2 else (), listened.seconds)
     assert halves.mute is None

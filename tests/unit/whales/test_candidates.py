@@ -111,3 +111,10 @@ def test_whether_the_bytes_came_first_is_known_until_the_word_comes() -> None:
     assert candidates.is_heard("a")
     candidates.entered("a")
     assert not candidates.is_heard("a")
+
+
+def test_bytes_of_which_no_word_comes_are_let_go_in_time() -> None:
+    candidates = Candidates(10)
+    for name, listened_seconds in (("a", 0.0), ("b", 25.0), ("c", 50.0)):
+        candidates.heard(name, b"raw", listened_seconds)
+    assert [candidates.is_heard(name) for name in "abc"] == [False, True, True]
