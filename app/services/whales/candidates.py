@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from typing import NamedTuple
 
 from app.services.whales.half_heard import HalfHeard
@@ -37,8 +37,9 @@ class Candidates:
         self._ready: dict[str, Candidate] = {}
         # Those that had left the mempool when they were looked at, until a block shows them.
         self._vanished: dict[str, tuple[Candidate, float]] = {}
-        # Those that had left it when their bytes were asked for, of which only a block can tell.
-        self._unread: OrderedDict[str, None] = OrderedDict()
+        # Those that had left it when their bytes were asked for, of which only a block can tell. After a node has lost its
+        # mempool these are thousands, so nothing but their hashes is kept.
+        self._unread: dict[int, None] = {}
         # Those of the ready ones that have left it for another reason than a block, and until when they may wait.
         self._left: dict[str, float] = {}
         self._tries: Counter[str] = Counter()
@@ -87,9 +88,9 @@ class Candidates:
 
     def unread(self, txid: str) -> None:
         """It was in the mempool, and left it before its bytes could be had."""
-        self._unread[txid] = None
+        self._unread[hash(txid)] = None
         if len(self._unread) > self._most:
-            self._unread.popitem(last=False)
+            del self._unread[next(iter(self._unread))]
 
     def ready(self, most: int) -> dict[str, Candidate]:
         """Return up to `most` that are to be looked at, oldest first; they stay until they are `done`."""
@@ -130,10 +131,10 @@ class Candidates:
         candidate = self._ready.get(txid) or self._vanished.get(txid, (None,))[0]
         if candidate is not None:
             return candidate.source
-        return "snapshot" if txid in self._unread else None
+        return "snapshot" if hash(txid) in self._unread else None
 
     def mined(self, txid: str) -> None:
         """A block holds it: what it is has been settled."""
         self._half_heard.pop(txid)
-        self._unread.pop(txid, None)
+        self._unread.pop(hash(txid), None)
         self.done(txid)

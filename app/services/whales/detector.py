@@ -50,8 +50,8 @@ _SOON_SECONDS = 0.5
 # That are asked about in one turn.
 _MOST_GIVEN_UP = 200
 
-# After a restart, of the small ones that took the place of a whale and have ended: with ten inputs each, all that may be
-# remembered.
+# After a restart, of the small ones that took the place of a whale and have ended: with ten inputs each, all that there
+# is room for.
 _MOST_REMEMBERED = 2_000
 
 
