@@ -37,7 +37,7 @@ class Candidates:
         self._ready: dict[str, Candidate] = {}
         # Those that had left the mempool when they were looked at, until a block shows them.
         self._vanished: dict[str, tuple[Candidate, float]] = {}
-        # Those that had left it when their bytes were asked for, of which only a block can tell. After a node has lost its
+        # Those that had left it when their bytes were asked for, of which only a block can tell. Once a node has lost its
         # mempool these are thousands, so nothing but their hashes is kept.
         self._unread: dict[int, None] = {}
         # Those of the ready ones that have left it for another reason than a block, and until when they may wait.
