@@ -37,8 +37,8 @@ class Candidates:
         self._ready: dict[str, Candidate] = {}
         # Those that had left the mempool when they were looked at, until a block shows them.
         self._vanished: dict[str, tuple[Candidate, float]] = {}
-        # Those that had left it when their bytes were asked for, of which only a block can tell. Once a node has lost its
-        # mempool these are thousands, so nothing but their hashes is kept.
+        # Those that had left it when their bytes were asked for, of which only a block can tell; by their hashes, since
+        # after a node has lost its mempool these are thousands.
         self._unread: dict[int, None] = {}
         # Those of the ready ones that have left it for another reason than a block, and until when they may wait.
         self._left: dict[str, float] = {}
