@@ -28,6 +28,9 @@ _MOST_MESSAGES = 1_000
 _IDLE_SECONDS = 0.2
 _BEAT_SECONDS = 10.0
 _MEMORY_SECONDS = 5.0
+_LEFTOVERS_SECONDS = 1.0
+# From which on a second is long enough: to give memory back takes a millisecond or two, and to take it again as well.
+_LEFTOVERS_BYTES = 2 * 1024 * 1024
 _SCORES_SECONDS = 60.0
 _ALIVE_SECONDS = 1.0
 # Of the limit on memory, from which on fewer whales are followed.
@@ -106,7 +109,9 @@ class Watching:
         self._limit_bytes = limit_bytes
         self._scores = scores
         self._clocks = clocks
-        self._scored_at = self._minded_at = -math.inf
+        self._scored_at = self._minded_at = self._cleared_at = -math.inf
+        # What was in use when memory was minded.
+        self._needed_bytes = 0
 
     def turn(self) -> None:
         """Listen, and do what follows."""
@@ -118,6 +123,9 @@ class Watching:
         if now_seconds - self._minded_at >= _MEMORY_SECONDS:
             self._minded_at = now_seconds
             self._mind_the_memory()
+        if now_seconds - self._cleared_at >= _LEFTOVERS_SECONDS:
+            self._cleared_at = now_seconds
+            self._clear_leftovers()
         if now_seconds - self._scored_at >= _SCORES_SECONDS:
             self._scored_at = now_seconds
             self._keep_scores()
@@ -133,10 +141,17 @@ class Watching:
         used_bytes = self._used_bytes()
         if used_bytes is None:
             return
+        self._needed_bytes = used_bytes
         if used_bytes > _MEMORY_SHARE * self._limit_bytes:
             self._detector.keep_fewer(_FEWER)
         else:
             self._detector.keep_all()
+
+    def _clear_leftovers(self) -> None:
+        """Give back what a block or a burst of messages took for a moment."""
+        used_bytes = self._used_bytes()
+        if used_bytes is not None and used_bytes > self._needed_bytes + _LEFTOVERS_BYTES:
+            self._give_back()
 
     def _keep_scores(self) -> None:
         try:

@@ -220,6 +220,15 @@ def test_scores_are_kept_once_a_minute(work: Work) -> None:
     assert longest_seconds(work.told.scored_at) == pytest.approx(60, abs=0.3)
 
 
+def test_what_a_burst_leaves_behind_is_given_back_within_a_second_or_so(work: Work) -> None:
+    assert work.used_bytes is not None
+    work.go_on(5)
+    work.freed_bytes = 10_000_000
+    work.used_bytes += work.freed_bytes
+    work.go_on(1.5)
+    assert work.used_bytes == ENOUGH_BYTES
+
+
 def test_when_memory_is_short_half_of_the_whales_are_followed_and_health_says_so_until_it_is_there_again(
     work: Work,
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import threading
 import time
 from collections import defaultdict
@@ -45,20 +44,17 @@ class Life(NamedTuple):
         return self.samples[-1].at_seconds - self.samples[0].at_seconds
 
     @property
-    def slope_mb_an_hour(self) -> float:
-        """By how much it grew, by a straight line through its last three quarters."""
-        settled = self.samples[len(self.samples) // 4 :]
-        if len(settled) < 2:
-            return 0.0
-        line = statistics.linear_regression([each.at_seconds for each in settled], [each.pss_mb for each in settled])
-        return line.slope * 3600
+    def at_rest_mb(self) -> tuple[float, float]:
+        """What it needed in its second quarter and in its last, at times when nothing in particular happened."""
+        quarter = max(1, len(self.samples) // 4)
+        early = self.samples[quarter : 2 * quarter] or self.samples
+        return _at_rest_mb(early), _at_rest_mb(self.samples[-quarter:])
 
     @property
     def added_mb(self) -> float:
-        """What lies between the second quarter of it and the last."""
-        quarter = max(1, len(self.samples) // 4)
-        early = [each.pss_mb for each in self.samples[quarter : 2 * quarter]] or [self.samples[0].pss_mb]
-        return statistics.median(each.pss_mb for each in self.samples[-quarter:]) - statistics.median(early)
+        """What lies between these."""
+        early, late = self.at_rest_mb
+        return late - early
 
     @property
     def grows(self) -> bool:
@@ -100,6 +96,11 @@ class MemoryWatch:
                     self._samples[part.name, pid].append(_sample(pid))
             if self._is_closed.wait(_EVERY_SECONDS):
                 return
+
+
+def _at_rest_mb(samples: Sequence[Sample]) -> float:
+    """Return the lowest tenth: a block or a burst takes ten megabytes more, for a second."""
+    return sorted(each.pss_mb for each in samples)[len(samples) // 10]
 
 
 def _sample(pid: int) -> Sample:
