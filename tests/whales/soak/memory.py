@@ -15,16 +15,23 @@ from tests.whales.parts import Part
 _EVERY_SECONDS = 10.0
 # Of a shorter life nothing can be said, and at first every service learns how much it needs.
 _LEAST_JUDGED_SECONDS = 300.0
-# What may be added between the second quarter of a life and the last: pages of the database, and the mempool's size.
-_MOST_ADDED_MB, _MOST_ADDED_SHARE = 2.0, 0.05
+# Between the second quarter of a life and the last. By so much go up and down what has a bound: pages of the database, 2
+# for each connection; what left the mempool unread, 1; what was added lately and what snapshots lack, 1 each.
+_MOST_ADDED_MB = 4.0
 
 
 class Sample(NamedTuple):
-    """What a process uses; proportional set size, and resident set size."""
+    """What a process uses.
+
+    Attributes:
+        at_seconds: When, by the monotonic clock.
+        pss_mb: Proportional set size; it grows when others end that use the same files.
+        own_mb: What it has allocated itself, and no file holds: all that can leak.
+    """
 
     at_seconds: float
     pss_mb: float
-    rss_mb: float
+    own_mb: float
 
 
 class Life(NamedTuple):
@@ -45,7 +52,7 @@ class Life(NamedTuple):
 
     @property
     def at_rest_mb(self) -> tuple[float, float]:
-        """What it needed in its second quarter and in its last, at times when nothing in particular happened."""
+        """What of its own it needed in its second quarter and in its last, when nothing in particular happened."""
         quarter = max(1, len(self.samples) // 4)
         early = self.samples[quarter : 2 * quarter] or self.samples
         return _at_rest_mb(early), _at_rest_mb(self.samples[-quarter:])
@@ -59,8 +66,7 @@ class Life(NamedTuple):
     @property
     def grows(self) -> bool:
         """Whether it was long enough to tell, and needed more in the end."""
-        most_added_mb = max(_MOST_ADDED_MB, _MOST_ADDED_SHARE * self.samples[0].pss_mb)
-        return self.seconds >= _LEAST_JUDGED_SECONDS and self.added_mb > most_added_mb
+        return self.seconds >= _LEAST_JUDGED_SECONDS and self.added_mb > _MOST_ADDED_MB
 
 
 class MemoryWatch:
@@ -100,10 +106,10 @@ class MemoryWatch:
 
 def _at_rest_mb(samples: Sequence[Sample]) -> float:
     """Return the lowest tenth: a block or a burst takes ten megabytes more, for a second."""
-    return sorted(each.pss_mb for each in samples)[len(samples) // 10]
+    return sorted(each.own_mb for each in samples)[len(samples) // 10]
 
 
 def _sample(pid: int) -> Sample:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()[1:]
     kilobytes = {name: int(value.split()[0]) for name, value in (line.split(":") for line in lines)}
-    return Sample(time.monotonic(), kilobytes["Pss"] / 1000, kilobytes["Rss"] / 1000)
+    return Sample(time.monotonic(), kilobytes["Pss"] / 1000, kilobytes["Anonymous"] / 1000)

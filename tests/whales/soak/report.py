@@ -129,8 +129,8 @@ def _memory(life: Life) -> str:
     pss = [each.pss_mb for each in life.samples]
     early, late = life.at_rest_mb
     return (
-        f"{life.seconds / 60:.1f} min; PSS first {pss[0]:.1f} MB, last {pss[-1]:.1f}, most {max(pss):.1f}; at rest "
-        f"{early:.1f} in the second quarter, {late:.1f} in the last; RSS last {life.samples[-1].rss_mb:.1f} MB"
+        f"{life.seconds / 60:.1f} min; PSS first {pss[0]:.1f} MB, last {pss[-1]:.1f}, most {max(pss):.1f}; its own at "
+        f"rest {early:.1f} in the second quarter, {late:.1f} in the last"
     )
 
 
