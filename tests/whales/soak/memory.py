@@ -15,8 +15,8 @@ from tests.whales.parts import Part
 _EVERY_SECONDS = 10.0
 # Of a shorter life nothing can be said, and at first every service learns how much it needs.
 _LEAST_JUDGED_SECONDS = 300.0
-# Between the second quarter of a life and the last. By so much what has a bound may differ: pages of the database, 2 for
-# each connection; what left the mempool unread, 1; what was added lately, and what snapshots lack, 1 each.
+# Between the second quarter of a life and the last. What has a bound may differ by as much: pages of the database, 2
+# for each connection; what left the mempool unread, 1; what was added lately, and what snapshots lack, 1 each.
 _MOST_ADDED_MB = 4.0
 
 
