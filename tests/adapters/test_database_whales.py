@@ -352,6 +352,7 @@ def test_those_that_ended_and_pay_out_little_are_found_the_newest_last_and_of_to
         sighting(4, value_sat=99, moved_sat=9),
         sighting(5, status="confirmed", value_sat=100, moved_sat=9),
         sighting(6, status="replaced", value_sat=99, moved_sat=9, timestamp=NOW - timedelta(days=1)),
+        sighting(7, status="confirmed", value_sat=99, moved_sat=9, block_height=100, block_hash=hash_of(100)),
     ]
     store.write(Changes(at=NOW, sightings=[*small, *others]))
     assert [each.txid for each in store.ended_below(100, NOW, 10)] == [hash_of(number) for number in (1, 2, 3)]

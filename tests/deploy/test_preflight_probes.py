@@ -20,6 +20,7 @@ import yaml
 
 from tests.deploy.configured_bitcoind import configured_bitcoind
 from tests.deploy.program import ROLES, program
+from tests.fakes.http_serving import serving
 from tests.node.bitcoind import free_port
 
 if TYPE_CHECKING:
@@ -281,12 +282,8 @@ def _http(pages: dict[str, str]) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with HTTPServer(("127.0.0.1", 0), Pages) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join(10)
+    with serving(HTTPServer(("127.0.0.1", 0), Pages)) as url:
+        yield url
 
 
 # The host

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +22,7 @@ import yaml
 
 from app.web import stream
 from tests.deploy.program import CHECKOUT, ROLES, program
+from tests.fakes.http_serving import serving
 from tests.node.bitcoind import free_port
 
 if TYPE_CHECKING:
@@ -404,11 +404,6 @@ def test_only_our_own_page_is_accepted_from_the_proxy(monkeypatch: pytest.Monkey
 
 @contextmanager
 def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    with serving(server):
+        yield server.server_port

@@ -1,7 +1,8 @@
-"""A server of the standard library, at work in the process of the test."""
+"""Servers of the standard library, at work in the process of the test."""
 
 from __future__ import annotations
 
+import socketserver
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,13 +17,13 @@ def server_of(routes: Sequence[Route]) -> ThreadingHTTPServer:
 
 
 @contextmanager
-def serving(server: ThreadingHTTPServer) -> Iterator[str]:
+def serving(server: socketserver.TCPServer) -> Iterator[str]:
     """Serve in this process; yield the address."""
     with server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()

@@ -15,6 +15,7 @@ _OTHER: dict[Half, Half] = {"rawtx": "sequence", "sequence": "rawtx"}
 _PATIENCE_SECONDS = 5.0
 # The last bytes before a lull, whose word was lost, are no reason to believe that there will be none any more.
 _LEAST_TURNS = 3
+
 _SAYS: dict[Half, frozenset[Topic]] = {
     "rawtx": frozenset({Topic.RAW}),
     "sequence": frozenset({Topic.ADDED, Topic.REMOVED, Topic.CONNECTED, Topic.DISCONNECTED}),

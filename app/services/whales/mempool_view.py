@@ -120,7 +120,7 @@ class MempoolView:
         """
         key, name = key_of(txid), txid.hex()
         is_whole = self._candidates.is_heard(name)
-        if not self._candidates.entered(name):
+        if is_whole and not self._candidates.entered(name):
             self._unread.append(txid)
         if sequence < self._next_sequence:
             if key not in self._outlook and self._candidates.source_of(name) is None:

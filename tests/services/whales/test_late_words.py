@@ -32,11 +32,13 @@ class TwoAddresses:
         self.watch.detector.hear(heard, is_connected=True)
         self.watch.detector.turn()
 
-    def slow_turns(self, count: int) -> None:
-        """Take turns of half a minute; in each something comes whose bytes draw a look."""
-        for _ in range(count):
+    def go_on(self, slow_turns: int) -> None:
+        """Take turns of half a minute, in each of which comes what draws a look; then more, until all is heard."""
+        for _ in range(slow_turns):
             self.turn(27)
             self.watch.send(120)
+        for _ in range(30):
+            self.turn(20)
 
 
 @pytest.fixture
@@ -59,10 +61,7 @@ def test_a_whale_whose_word_waits_behind_very_many_others_is_alerted_to(watch: W
     for evicted in small:
         watch.node.evict(evicted)
     whale = watch.send(150)
-    heard = TwoAddresses(watch)
-    heard.slow_turns(6)
-    for _ in range(30):
-        heard.turn(20)
+    TwoAddresses(watch).go_on(slow_turns=6)
     assert len(watch.alerts(whale)) == 1
 
 
@@ -70,10 +69,7 @@ def test_a_whale_whose_bytes_wait_behind_those_of_blocks_is_alerted_to(watch: Wa
     for start in range(0, len(small), 50):
         watch.node.mine(*small[start : start + 50])
     whale = watch.send(150)
-    heard = TwoAddresses(watch)
-    heard.slow_turns(8)
-    for _ in range(30):
-        heard.turn(20)
+    TwoAddresses(watch).go_on(slow_turns=8)
     assert len(watch.alerts(whale)) == 1
 
 
