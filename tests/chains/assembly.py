@@ -10,10 +10,11 @@ from tests.chains.chain import Block
 from tests.chains.random_bytes import RandomBytes
 from tests.chains.transactions import Output, Transaction, serialise, size_prefix
 from tests.fakes.blocks import ZERO, double_sha256, merkle_root
+from tests.node.programs.regtest_target import BITS, meets_target
 
 _COINBASE_OUTPOINT = ZERO + b"\xff\xff\xff\xff"
 _COMMITMENT = b"\x6a\x24\xaa\x21\xa9\xed"
-_VERSION, _REGTEST_BITS = 0x20000000, 0x207FFFFF
+_VERSION = 0x20000000
 _SUBSIDY_SAT, _FEE_SAT, _SECOND_SAT = 312_500_000, 7_000, 600_000
 
 
@@ -23,7 +24,7 @@ def assemble(
     """Return the block of `transactions` and a coinbase, upon the block with the hash `previous_le`."""
     every = [_coinbase(some, height, transactions), *transactions]
     root_le = merkle_root([each.txid_le for each in every])
-    header = _mined(struct.pack("<I", _VERSION) + previous_le + root_le + struct.pack("<II", time, _REGTEST_BITS))
+    header = _mined(struct.pack("<I", _VERSION) + previous_le + root_le + struct.pack("<II", time, BITS))
     raw = b"".join((header, size_prefix(len(every)), *(each.raw for each in every)))
     return Block(height, time, double_sha256(header)[::-1].hex(), raw, len(every))
 
@@ -46,5 +47,5 @@ def _mined(head: bytes) -> bytes:
     return next(
         header
         for header in (head + struct.pack("<I", nonce) for nonce in itertools.count())
-        if double_sha256(header)[31] < 0x80
+        if meets_target(double_sha256(header))
     )

@@ -6,9 +6,9 @@ import struct
 from collections.abc import Sequence
 
 from tests.node.programs.life.transaction import Transaction, compact_size, double_sha256
+from tests.node.programs.regtest_target import BITS, meets_target
 
 _VERSION = 0x20000000
-_EASIEST_TARGET = 0x207FFFFF
 _HALVING_BLOCKS = 150
 _SUBSIDY_SAT = 50 * 100_000_000
 _COMMITMENT = b"\x6a\x24\xaa\x21\xa9\xed"
@@ -64,8 +64,8 @@ def _mine(start: bytes) -> tuple[bytes, bytes]:
     """Return header and hash; on regtest every second nonce will do."""
     nonce = 0
     while True:
-        header = start + struct.pack("<II", _EASIEST_TARGET, nonce)
+        header = start + struct.pack("<II", BITS, nonce)
         hash_le = double_sha256(header)
-        if hash_le[31] <= 0x7F:
+        if meets_target(hash_le):
             return header, hash_le
         nonce += 1
