@@ -121,7 +121,7 @@ class Watching:
         self._detector.turn()
         now_seconds = self._clocks.seconds()
         if now_seconds - self._minded_at >= _MEMORY_SECONDS:
-            self._minded_at = now_seconds
+            self._minded_at = self._cleared_at = now_seconds
             self._mind_the_memory()
         if now_seconds - self._cleared_at >= _LEFTOVERS_SECONDS:
             self._cleared_at = now_seconds
