@@ -29,6 +29,7 @@ from tests.fakes.esplora_node import FakeEsplora, esplora
 from tests.fakes.published import CASES, COMMITTED, beside, chain
 from tests.fakes.trickle import ENDLESS_BODY, trickling
 from tests.node.bitcoind import free_port
+from tests.node.programs.life.work import meets_target
 
 BLOCKS = chain(COMMITTED)
 TIP = CASES[COMMITTED]["tip"]
@@ -101,8 +102,7 @@ def chain_of(tag: int) -> dict[int, bytes]:
 
 
 def proves_work(raw: bytes) -> bool:
-    """Return whether the hash is one of the half that regtest accepts."""
-    return double_sha256(raw[:80])[-1] < 0x7F
+    return meets_target(double_sha256(raw[:80]))
 
 
 def test_a_page_of_another_chain_is_not_followed(node: FakeEsplora) -> None:

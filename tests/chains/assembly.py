@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import struct
 from collections.abc import Sequence
 
@@ -10,7 +9,7 @@ from tests.chains.chain import Block
 from tests.chains.random_bytes import RandomBytes
 from tests.chains.transactions import Output, Transaction, serialise, size_prefix
 from tests.fakes.blocks import ZERO, double_sha256, merkle_root
-from tests.node.programs.regtest_target import BITS, meets_target
+from tests.node.programs.life.work import mine
 
 _COINBASE_OUTPOINT = ZERO + b"\xff\xff\xff\xff"
 _COMMITMENT = b"\x6a\x24\xaa\x21\xa9\xed"
@@ -24,9 +23,9 @@ def assemble(
     """Return the block of `transactions` and a coinbase, upon the block with the hash `previous_le`."""
     every = [_coinbase(some, height, transactions), *transactions]
     root_le = merkle_root([each.txid_le for each in every])
-    header = _mined(struct.pack("<I", _VERSION) + previous_le + root_le + struct.pack("<II", time, BITS))
+    header, hash_le = mine(struct.pack("<I", _VERSION) + previous_le + root_le + struct.pack("<I", time))
     raw = b"".join((header, size_prefix(len(every)), *(each.raw for each in every)))
-    return Block(height, time, double_sha256(header)[::-1].hex(), raw, len(every))
+    return Block(height, time, hash_le[::-1].hex(), raw, len(every))
 
 
 def _coinbase(some: RandomBytes, height: int, transactions: Sequence[Transaction]) -> Transaction:
@@ -40,12 +39,3 @@ def _coinbase(some: RandomBytes, height: int, transactions: Sequence[Transaction
     # Two plain outputs: that it is a coinbase is the only reason not to use them.
     outputs.append((_SECOND_SAT, b"\x76\xa9\x14" + some(20) + b"\x88\xac"))
     return serialise([(_COINBASE_OUTPOINT, script, [])], outputs)
-
-
-def _mined(head: bytes) -> bytes:
-    """Return the header with the first nonce that meets regtest's target: every other one does."""
-    return next(
-        header
-        for header in (head + struct.pack("<I", nonce) for nonce in itertools.count())
-        if meets_target(double_sha256(header))
-    )

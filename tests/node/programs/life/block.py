@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 
 from tests.node.programs.life.transaction import Transaction, compact_size, double_sha256
-from tests.node.programs.regtest_target import BITS, meets_target
+from tests.node.programs.life.work import mine
 
 _VERSION = 0x20000000
 _HALVING_BLOCKS = 150
@@ -40,7 +40,7 @@ def assemble(  # noqa: PLR0913, PLR0917 - a block has that many parts
     coinbase_txid_le = double_sha256(version + body + lock)
     coinbase = version + b"\x00\x01" + body + b"\x01\x20" + bytes(32) + lock
     root = _root([coinbase_txid_le, *(each.txid_le for each in transactions)])
-    header, hash_le = _mine(struct.pack("<I", _VERSION) + previous_hash_le + root + struct.pack("<I", unix_time))
+    header, hash_le = mine(struct.pack("<I", _VERSION) + previous_hash_le + root + struct.pack("<I", unix_time))
     content = header + compact_size(len(transactions) + 1) + coinbase + b"".join(each.raw for each in transactions)
     return content, hash_le, coinbase_txid_le
 
@@ -58,14 +58,3 @@ def _height_script(height: int) -> bytes:
         return bytes((0x50 + height,))
     content = height.to_bytes(height.bit_length() // 8 + 1, "little")
     return bytes((len(content),)) + content
-
-
-def _mine(start: bytes) -> tuple[bytes, bytes]:
-    """Return header and hash; on regtest every second nonce will do."""
-    nonce = 0
-    while True:
-        header = start + struct.pack("<II", BITS, nonce)
-        hash_le = double_sha256(header)
-        if meets_target(hash_le):
-            return header, hash_le
-        nonce += 1
